@@ -1,0 +1,112 @@
+/* WhisperEngine's second public header: what tools need around a model: finding and converting models, the inner
+ * steps of generation, measurements. The conventions are those of <whisperengine.h>. */
+#ifndef WHISPERENGINE_TOOLS_H
+#define WHISPERENGINE_TOOLS_H
+
+#include <whisperengine.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- the store: models on disk ---- */
+
+/* The directory of a model: a path, "ORG/NAME" below MODELS_DIR/mlx or in the Hugging Face cache, "mlx://ORG/NAME".
+ * models_dir NULL: the default. *path is the caller's (free). WE_NOT_FOUND lists the nearest names that are there. */
+WE_API we_status we_store_find(const char *models_dir, const char *name, char **path, struct we_error *error);
+
+struct we_store_entry {
+    const char *name;      /* "ORG/NAME" */
+    const char *path;
+    uint64_t bytes;        /* of all its files */
+    int64_t last_used;     /* seconds since 1970: when its weights were last read */
+    bool complete;         /* has config.json and all the weights that its index names */
+    bool in_hub_cache;     /* in the Hugging Face cache, not below models_dir */
+};
+typedef bool we_store_fn(void *context, const struct we_store_entry *entry); /* return false to stop */
+
+/* Calls `visit` for each model, sorted by name. */
+WE_API we_status we_store_list(const char *models_dir, we_store_fn *visit, void *context, struct we_error *error);
+
+/* ---- a model directory, looked at without loading it ---- */
+
+struct we_model_summary; /* opaque */
+WE_API we_status we_model_summary_open(const char *path, struct we_model_summary **summary, struct we_error *error);
+WE_API void we_model_summary_close(struct we_model_summary *summary);
+
+struct we_quantization_count { /* modules that share a format */
+    char name[32];             /* "affine 4 bits, group 64"; "bfloat16" */
+    uint32_t num_modules;
+    uint64_t num_parameters, bytes;
+};
+struct we_model_facts {
+    const char *path, *model_type, *architecture; /* architecture: the first of "architectures", or NULL */
+    uint64_t num_parameters, weight_bytes, kv_position_bytes;
+    double bits_per_weight;
+    uint32_t hidden_size, num_layers, num_attention_heads, num_key_value_heads, head_dim, vocab_size, context_length;
+    bool tied_embeddings, has_tokenizer, has_chat_template;
+    const struct we_quantization_count *quantizations; /* (num_quantizations), the largest first */
+    size_t num_quantizations;
+    const char *const *files; /* (num_files), sorted */
+    const uint64_t *file_bytes;
+    size_t num_files;
+};
+WE_API const struct we_model_facts *we_model_summary_facts(const struct we_model_summary *summary);
+/* Bytes to run one sequence of `context` positions: weights, KV cache and scratch memory. */
+WE_API uint64_t we_model_summary_memory(const struct we_model_summary *summary, uint32_t context);
+
+/* ---- the inner steps ---- */
+
+/* What takes `path` reads only the tokenizer files of that directory. Results are the caller's (free). */
+WE_API we_status we_tokenize(const char *path, const char *text, size_t length, bool add_special, uint32_t **ids, size_t *count,
+                             struct we_error *error);
+WE_API we_status we_detokenize(const char *path, const uint32_t *ids, size_t count, char **text, size_t *length,
+                               struct we_error *error);
+
+/* The prompt that the chat template makes of a request (see we_request.messages). template_file, unless NULL, takes the
+ * place of the model's; then `path` may be NULL. */
+WE_API we_status we_render(const char *path, const char *template_file, const char *request, char **text, size_t *length,
+                           struct we_error *error);
+
+/* Receives the logits (vocab_size) that follow ids[index]; return false to stop. */
+typedef bool we_logits_fn(void *context, size_t index, const float *logits);
+WE_API we_status we_logits(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
+                           struct we_error *error);
+/* The same into a safetensors file: one float32 tensor "logits" (count, vocab_size). */
+WE_API we_status we_logits_write(struct we_model *model, const uint32_t *ids, size_t count, const char *path,
+                                 struct we_error *error);
+
+/* ---- conversion ---- */
+
+struct we_convert_options {
+    const char *dtype;     /* of scales and plain weights: "float16", "bfloat16", "float32"; NULL: the one that keeps them exact */
+    bool (*on_progress)(void *context, uint64_t done, uint64_t total); /* bytes written; return false to stop; may be NULL */
+    void *context;
+};
+/* A GGUF file to a new MLX model directory, which appears under its name only when it is complete. Never overwrites. */
+WE_API we_status we_convert(const char *source, const char *destination, const struct we_convert_options *options,
+                            struct we_error *error);
+
+/* ---- measurements ---- */
+
+/* Bytes a second that `threads` threads read together from memory (0: the processors that this process may use). */
+WE_API we_status we_measure_bandwidth(uint32_t threads, double *bytes_per_second, struct we_error *error);
+
+struct we_bench_options {
+    uint32_t prompt_tokens, generated_tokens, repeats;
+};
+struct we_bench_run { /* of one repeat */
+    double prefill_tps, decode_tps, time_to_first_token;
+};
+/* Runs random ids: a prompt of prompt_tokens, then generated_tokens steps of decode that start at that context.
+ * `runs` has room for `repeats`. */
+WE_API we_status we_bench(struct we_model *model, const struct we_bench_options *options, struct we_bench_run *runs,
+                          struct we_error *error);
+
+/* Largest resident size of this process so far, in bytes. */
+WE_API uint64_t we_peak_memory(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

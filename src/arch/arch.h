@@ -1,0 +1,32 @@
+/* From a model's config and weights to its description. */
+#ifndef WE_ARCH_ARCH_H
+#define WE_ARCH_ARCH_H
+
+#include "arch/decoder.h"
+#include "base/arena.h"
+#include "format/model_config.h"
+#include "format/quantization.h"
+#include "format/safetensors.h"
+
+/* What a family's file reads from. */
+struct we_arch_source {
+    struct we_config config;
+    struct we_quantization quantization;
+    const struct we_safetensors *weights;
+    struct we_arena *arena;
+    enum we_rope_compat rope_compat;
+};
+
+/* Describes the model by the family that its model_type names. Errors: an unknown model_type (lists the known ones),
+ * a config value that is not implemented, a missing tensor, a shape that contradicts the config (names both). */
+we_status we_arch_describe(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
+
+/* One row of the table of families. */
+struct we_family {
+    const char *model_type;
+    we_status (*describe)(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
+};
+/* Ended by a NULL model_type. */
+extern const struct we_family we_families[];
+
+#endif

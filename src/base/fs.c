@@ -1,0 +1,306 @@
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static we_status open_error(struct we_error *error, int errnum, const char *path)
+{
+    return we_error_errno(error, errnum == ENOENT || errnum == ENOTDIR ? WE_NOT_FOUND : WE_IO_ERROR, errnum, "%s", path);
+}
+
+/* Opens a regular file (folders and devices are refused) and tells its size. */
+static we_status open_regular(const char *path, int *fd, size_t *size, struct we_error *error)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return open_error(error, errno, path);
+    struct stat st;
+    if (fstat(*fd, &st) != 0) {
+        int errnum = errno;
+        close(*fd);
+        return we_error_errno(error, WE_IO_ERROR, errnum, "%s", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(*fd);
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: %s, where a file was expected", path,
+                            S_ISDIR(st.st_mode) ? "a directory" : "no regular file");
+    }
+    *size = (size_t)st.st_size;
+    return WE_OK;
+}
+
+we_status we_file_map(const char *path, struct we_file_map *map, struct we_error *error)
+{
+    *map = (struct we_file_map){.data = ""};
+    int fd;
+    size_t size;
+    we_status status = open_regular(path, &fd, &size, error);
+    if (status != WE_OK)
+        return status;
+    if (size) {
+        void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            status = we_error_errno(error, errno == ENOMEM ? WE_OUT_OF_MEMORY : WE_IO_ERROR, errno, "%s: cannot be mapped", path);
+        } else {
+            *map = (struct we_file_map){data, size, true};
+        }
+    }
+    close(fd);
+    return status;
+}
+
+void we_file_unmap(struct we_file_map *map)
+{
+    if (map->mapped)
+        munmap((void *)map->data, map->size);
+    *map = (struct we_file_map){.data = ""};
+}
+
+we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struct we_error *error)
+{
+    int fd;
+    size_t size;
+    we_status status = open_regular(path, &fd, &size, error);
+    if (status != WE_OK)
+        return status;
+    if (limit == 0)
+        limit = (size_t)1 << 30;
+    for (;;) {
+        if (size > limit) {
+            status = we_error_set(error, WE_INVALID_FORMAT, "%s: larger than the %zu bytes that such a file may have", path, limit);
+            break;
+        }
+        if (!we_buf_reserve(buf, size + 1)) {
+            status = we_error_memory(error, path);
+            break;
+        }
+        ssize_t n = read(fd, buf->data + buf->length, buf->capacity - buf->length - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            status = we_error_errno(error, WE_IO_ERROR, errno, "%s", path);
+            break;
+        }
+        if (n == 0)
+            break;
+        buf->length += (size_t)n;
+        buf->data[buf->length] = '\0';
+        size = 4096; /* it may have grown since */
+        if (buf->length > limit)
+            size = limit + 1;
+    }
+    close(fd);
+    return status;
+}
+
+we_status we_file_writer_begin(struct we_file_writer *w, const char *path, struct we_error *error)
+{
+    *w = (struct we_file_writer){.fd = -1};
+    size_t n = strlen(path);
+    w->path = strdup(path);
+    w->temporary = malloc(n + 32);
+    if (w->path == NULL || w->temporary == NULL) {
+        we_file_writer_abort(w);
+        return we_error_memory(error, "a path");
+    }
+    snprintf(w->temporary, n + 32, "%s.%ld.tmp", path, (long)getpid());
+    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd < 0) {
+        we_status status = we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be written", w->temporary);
+        free(w->temporary);
+        w->temporary = NULL;
+        we_file_writer_abort(w);
+        return status;
+    }
+    return WE_OK;
+}
+
+we_status we_file_writer_write(struct we_file_writer *w, const void *data, size_t size, struct we_error *error)
+{
+    const char *p = data;
+    while (size) {
+        ssize_t n = write(w->fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return we_error_errno(error, WE_IO_ERROR, errno, "%s: writing failed", w->temporary);
+        p += n;
+        size -= (size_t)n;
+        w->written += (uint64_t)n;
+    }
+    return WE_OK;
+}
+
+/* Syncs the folder, so that the new name is on the disk too. Not every file system can; that is no error. */
+static void sync_parent(const char *path)
+{
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return;
+    char *slash = strrchr(copy, '/');
+    if (slash)
+        slash[slash == copy] = '\0';
+    int fd = open(slash ? copy : ".", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+we_status we_file_writer_commit(struct we_file_writer *w, struct we_error *error)
+{
+    we_status status = WE_OK;
+    if (fsync(w->fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+        status = we_error_errno(error, WE_IO_ERROR, errno, "%s: syncing failed", w->temporary);
+    if (close(w->fd) != 0 && status == WE_OK)
+        status = we_error_errno(error, WE_IO_ERROR, errno, "%s: closing failed", w->temporary);
+    w->fd = -1;
+    if (status == WE_OK && rename(w->temporary, w->path) != 0)
+        status = we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be renamed to %s", w->temporary, w->path);
+    if (status == WE_OK) {
+        sync_parent(w->path);
+        free(w->temporary);
+        w->temporary = NULL;
+    }
+    we_file_writer_abort(w);
+    return status;
+}
+
+void we_file_writer_abort(struct we_file_writer *w)
+{
+    if (w->path == NULL && w->temporary == NULL)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->temporary)
+        unlink(w->temporary);
+    free(w->temporary);
+    free(w->path);
+    *w = (struct we_file_writer){.fd = -1};
+}
+
+we_status we_file_write(const char *path, struct we_str data, struct we_error *error)
+{
+    struct we_file_writer writer;
+    we_status status = we_file_writer_begin(&writer, path, error);
+    if (status == WE_OK)
+        status = we_file_writer_write(&writer, data.data, data.length, error);
+    if (status == WE_OK)
+        status = we_file_writer_commit(&writer, error);
+    we_file_writer_abort(&writer);
+    return status;
+}
+
+bool we_path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+bool we_path_is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+uint64_t we_path_size(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;
+}
+
+we_status we_make_directories(const char *path, struct we_error *error)
+{
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return we_error_memory(error, "a path");
+    we_status status = WE_OK;
+    for (char *p = copy + 1; status == WE_OK; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        char end = *p;
+        *p = '\0';
+        if (mkdir(copy, 0777) != 0 && (errno != EEXIST || !we_path_is_directory(copy)))
+            status = we_error_errno(error, WE_IO_ERROR, errno, "%s: the folder cannot be made", copy);
+        *p = end;
+        if (end == '\0')
+            break;
+    }
+    free(copy);
+    return status;
+}
+
+char *we_path_join(struct we_arena *arena, const char *a, const char *b)
+{
+    if (b[0] == '/' || a[0] == '\0')
+        return we_arena_copy(arena, we_str_c(b));
+    size_t n = strlen(a), m = strlen(b);
+    while (n > 1 && a[n - 1] == '/')
+        n--;
+    char *path = we_arena_alloc(arena, n + m + 2);
+    if (path) {
+        memcpy(path, a, n);
+        path[n] = '/';
+        memcpy(path + n + (a[n - 1] != '/'), b, m + 1);
+    }
+    return path;
+}
+
+const char *we_path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+we_status we_list_directory(const char *path, struct we_arena *arena, char ***names, size_t *count, struct we_error *error)
+{
+    *names = NULL;
+    *count = 0;
+    DIR *dir = opendir(path);
+    if (dir == NULL)
+        return open_error(error, errno, path);
+    we_status status = WE_OK;
+    char **list = NULL;
+    size_t n = 0, capacity = 0;
+    struct dirent *entry;
+    while (status == WE_OK && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (n == capacity) {
+            capacity = capacity ? capacity * 2 : 16;
+            char **more = realloc(list, capacity * sizeof *list);
+            if (more == NULL) {
+                status = we_error_memory(error, path);
+                break;
+            }
+            list = more;
+        }
+        list[n] = we_arena_copy(arena, we_str_c(entry->d_name));
+        if (list[n++] == NULL)
+            status = we_error_memory(error, path);
+    }
+    closedir(dir);
+    if (status == WE_OK && n) {
+        qsort(list, n, sizeof *list, compare_names);
+        *names = we_arena_array(arena, n, sizeof **names);
+        if (*names == NULL)
+            status = we_error_memory(error, path);
+        else
+            memcpy(*names, list, n * sizeof *list);
+    }
+    *count = status == WE_OK ? n : 0;
+    free(list);
+    return status;
+}
