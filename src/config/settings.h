@@ -1,0 +1,128 @@
+/* Settings: one table says key, flag, environment names, type, range, default and help of each. The effective value is
+ * that of the first layer that has one: a flag, the process environment, .env, the model's generation_config.json,
+ * the default.
+ *
+ * A command line does:
+ *     we_settings_open(config_file or NULL, &settings, &error);
+ *     for each flag: setting = we_setting_by_flag("--temp"); we_settings_set(settings, setting->id, "0.5", &error);
+ *     we_settings_check(settings, &error);        a wrong value in the environment or in .env fails here, by name
+ *     we_settings_export(settings);               HF_HOME from .env
+ *     we_settings_model_options(settings, &options);  we_model_open(...)
+ *     we_sampling_init(&sampling, model);  we_settings_sampling(settings, &sampling); */
+#ifndef WE_CONFIG_SETTINGS_H
+#define WE_CONFIG_SETTINGS_H
+
+#include "base/error.h"
+
+enum we_setting_id {
+    WE_SETTING_MODEL,
+    WE_SETTING_MODELS_DIR,
+    WE_SETTING_HF_HOME,
+    WE_SETTING_HF_HUB_CACHE,
+    WE_SETTING_SYSTEM_PROMPT,
+    WE_SETTING_SYSTEM_PROMPT_FILE,
+    WE_SETTING_MAX_TOKENS,
+    WE_SETTING_TEMPERATURE,
+    WE_SETTING_TOP_P,
+    WE_SETTING_MIN_P,
+    WE_SETTING_MIN_TOKENS_TO_KEEP,
+    WE_SETTING_TOP_K,
+    WE_SETTING_XTC_PROBABILITY,
+    WE_SETTING_XTC_THRESHOLD,
+    WE_SETTING_REPETITION_PENALTY,
+    WE_SETTING_PRESENCE_PENALTY,
+    WE_SETTING_FREQUENCY_PENALTY,
+    WE_SETTING_REPETITION_CONTEXT,
+    WE_SETTING_SEED,
+    WE_SETTING_DEVICE,
+    WE_SETTING_ISA,
+    WE_SETTING_THREADS,
+    WE_SETTING_PRECISION,
+    WE_SETTING_ROPE_COMPAT,
+    WE_SETTING_CONTEXT,
+    WE_SETTING_MEMORY_LIMIT,
+    WE_NUM_SETTINGS
+};
+
+enum we_setting_type {
+    WE_SETTING_TEXT,
+    WE_SETTING_PATH,    /* "~/" is expanded; relative paths in .env are meant from its folder */
+    WE_SETTING_INTEGER, /* unsigned */
+    WE_SETTING_NUMBER,
+    WE_SETTING_BYTES,   /* an unsigned number, alone or with K, M, G or T (powers of 1024) */
+    WE_SETTING_CHOICE
+};
+
+/* Groups of the help text. */
+enum we_setting_group { WE_GROUP_MODEL, WE_GROUP_SAMPLING, WE_GROUP_DEVICE };
+
+struct we_setting {
+    enum we_setting_id id;
+    const char *key;            /* "temperature" */
+    const char *flag;           /* "--temp"; NULL: none */
+    const char *alias;          /* a second spelling of the flag ("-m", "--temperature"), or NULL */
+    const char *environment[4]; /* names, the strongest first; ended by NULL */
+    enum we_setting_group group;
+    enum we_setting_type type;
+    double min, max;            /* of numbers, both included */
+    const char *choices;        /* "exact|fast", for a choice */
+    const char *initial;        /* the default as text, or NULL: whoever uses it decides */
+    const char *argument;       /* what help calls the value: "N" */
+    const char *help;           /* one line, without a full stop */
+};
+
+/* The row of an id; rows are in the order of the ids. */
+const struct we_setting *we_setting_row(enum we_setting_id id);
+/* The row whose flag or alias is `flag` ("--temp"), or whose key is `key`; NULL if there is none. */
+const struct we_setting *we_setting_by_flag(const char *flag);
+const struct we_setting *we_setting_by_key(const char *key);
+/* The flag nearest to a mistyped one, or NULL. */
+const char *we_setting_nearest_flag(const char *flag);
+
+enum we_source { WE_SOURCE_DEFAULT, WE_SOURCE_MODEL, WE_SOURCE_FILE, WE_SOURCE_ENVIRONMENT, WE_SOURCE_FLAG };
+
+struct we_settings; /* opaque */
+
+/* Reads the process environment and the .env file: `config_file` (which must exist), or, if NULL, ./.env, or
+ * else XDG_CONFIG_HOME/whisperengine/.env, or none. Errors: WE_INVALID_FORMAT with file and line. */
+we_status we_settings_open(const char *config_file, struct we_settings **settings, struct we_error *error);
+void we_settings_free(struct we_settings *settings);
+
+/* The .env file that was read, or NULL. */
+const char *we_settings_file(const struct we_settings *settings);
+
+/* A flag's value. WE_INVALID_ARGUMENT names the flag, what was expected and what was found. */
+we_status we_settings_set(struct we_settings *settings, enum we_setting_id id, const char *text, struct we_error *error);
+
+/* Checks every effective value; WE_INVALID_ARGUMENT names where a wrong one stands. Until then, or if it is not called,
+ * a wrong value counts as not set. */
+we_status we_settings_check(const struct we_settings *settings, struct we_error *error);
+
+/* What the model's generation_config.json gives: pass what we_sampling_init made of it, for we_settings_source and
+ * the getters. Without this call they fall back to the table's default. */
+void we_settings_use_model(struct we_settings *settings, const struct we_sampling *of_model);
+
+/* Effective values. Texts are valid until the settings change. */
+enum we_source we_settings_source(const struct we_settings *settings, enum we_setting_id id);
+/* Where the value stands: "--temp", "MLX_TEMPERATURE", ".env:3", "generation_config.json", "default". */
+const char *we_settings_origin(const struct we_settings *settings, enum we_setting_id id);
+/* Stated by flag, environment or .env. */
+bool we_settings_is_set(const struct we_settings *settings, enum we_setting_id id);
+const char *we_settings_text(const struct we_settings *settings, enum we_setting_id id); /* NULL: not set, no default */
+uint64_t we_settings_integer(const struct we_settings *settings, enum we_setting_id id); /* also bytes; 0: not set */
+double we_settings_number(const struct we_settings *settings, enum we_setting_id id);    /* 0: not set */
+
+/* Each overwrites the fields that a flag, the environment or .env states, and leaves the others as they are. */
+void we_settings_sampling(const struct we_settings *settings, struct we_sampling *sampling);
+void we_settings_model_options(const struct we_settings *settings, struct we_model_options *options);
+void we_settings_request(const struct we_settings *settings, struct we_request *request); /* sampling and max_tokens */
+
+/* The system prompt: the text, or the contents of the file, that was set; *text is the caller's (free), NULL if none.
+ * The stronger layer wins; within one, the text. */
+we_status we_settings_system_prompt(const struct we_settings *settings, char **text, struct we_error *error);
+
+/* Puts HF_HOME and HF_HUB_CACHE of .env into the process environment, where the store and other libraries look for
+ * them, unless they are there. To be called before threads start. */
+we_status we_settings_export(const struct we_settings *settings, struct we_error *error);
+
+#endif
