@@ -8,6 +8,8 @@
 #include "format/quantization.h"
 #include "format/safetensors.h"
 
+struct we_bindings;
+
 /* What a family's file reads from. */
 struct we_arch_source {
     struct we_config config;
@@ -15,6 +17,7 @@ struct we_arch_source {
     const struct we_safetensors *weights;
     struct we_arena *arena;
     enum we_rope_compat rope_compat;
+    struct we_bindings *bindings; /* set by we_arch_describe */
 };
 
 /* Describes the model by the family that its model_type names. Errors: an unknown model_type (lists the known ones),
