@@ -1,0 +1,176 @@
+/* The inner steps and the measurements of <whisperengine_tools.h>. */
+#include "engine/model.h"
+
+#include "base/bandwidth.h"
+#include "base/fs.h"
+#include "base/system.h"
+
+#include <stdlib.h>
+#include <whisperengine_tools.h>
+
+we_status we_tokenize(const char *path, const char *text, size_t length, bool add_special, uint32_t **ids, size_t *count,
+                      struct we_error *error)
+{
+    struct we_tokenizer *tokenizer;
+    struct we_ids out = {0};
+    we_status status = we_tokenizer_open(path, &tokenizer, error);
+    if (status != WE_OK)
+        return status;
+    status = we_tokenizer_encode(tokenizer, we_str(text, length), add_special, &out, error);
+    we_tokenizer_close(tokenizer);
+    if (status != WE_OK) {
+        we_ids_free(&out);
+        return status;
+    }
+    *ids = out.data;
+    *count = out.count;
+    return WE_OK;
+}
+
+/* Hands a buffer's text to the caller. */
+static we_status take_text(struct we_buf *buf, we_status status, char **text, size_t *length, struct we_error *error)
+{
+    *length = buf->length;
+    *text = status == WE_OK ? we_buf_take(buf) : NULL;
+    we_buf_free(buf);
+    return status == WE_OK && *text == NULL ? we_error_memory(error, "a text") : status;
+}
+
+we_status we_detokenize(const char *path, const uint32_t *ids, size_t count, char **text, size_t *length,
+                        struct we_error *error)
+{
+    struct we_tokenizer *tokenizer;
+    struct we_buf out = {0};
+    we_status status = we_tokenizer_open(path, &tokenizer, error);
+    if (status != WE_OK)
+        return status;
+    status = we_tokenizer_decode(tokenizer, ids, count, false, &out, error);
+    we_tokenizer_close(tokenizer);
+    return take_text(&out, status, text, length, error);
+}
+
+we_status we_render(const char *path, const char *template_file, const char *request, char **text, size_t *length,
+                    struct we_error *error)
+{
+    struct we_chat_template *chat_template = NULL;
+    struct we_buf source = {0}, out = {0};
+    we_status status;
+    if (template_file) {
+        status = we_file_read(template_file, 16u << 20, &source, error);
+        if (status == WE_OK)
+            status = we_chat_template_parse(we_buf_str(&source), template_file, &chat_template, error);
+    } else {
+        status = we_chat_template_open(path, &chat_template, error);
+    }
+    if (status == WE_OK)
+        status = we_chat_template_render(chat_template, we_str_c(request), &out, error);
+    we_chat_template_close(chat_template);
+    we_buf_free(&source);
+    return take_text(&out, status, text, length, error);
+}
+
+we_status we_logits(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
+                    struct we_error *error)
+{
+    if (count == 0 || count > UINT32_MAX)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "%zu ids were given, where at least one was expected", count);
+    return we_scheduler_logits(model->scheduler, ids, (uint32_t)count, on_row, context, error);
+}
+
+struct logits_file {
+    struct we_safetensors_writer *writer;
+    size_t row_bytes;
+    we_status status;
+    struct we_error *error;
+};
+
+static bool write_row(void *context, size_t index, const float *logits)
+{
+    (void)index;
+    struct logits_file *file = context;
+    file->status = we_safetensors_writer_write(file->writer, logits, file->row_bytes, file->error);
+    return file->status == WE_OK;
+}
+
+we_status we_logits_write(struct we_model *model, const uint32_t *ids, size_t count, const char *path, struct we_error *error)
+{
+    struct logits_file file = {.row_bytes = model->decoder.vocab_size * sizeof(float), .error = error};
+    uint64_t shape[2] = {count, model->decoder.vocab_size};
+    we_status status = we_safetensors_writer_new(path, &file.writer, error);
+    if (status == WE_OK)
+        status = we_safetensors_writer_declare(file.writer, "logits", WE_F32, 2, shape, error);
+    if (status == WE_OK)
+        status = we_safetensors_writer_begin(file.writer, NULL, error);
+    struct we_error stopped; /* a failed write has told its own reason */
+    if (status == WE_OK) {
+        status = we_logits(model, ids, count, write_row, &file, &stopped);
+        if (file.status != WE_OK)
+            status = file.status;
+        else if (status != WE_OK && error)
+            *error = stopped;
+    }
+    if (status == WE_OK)
+        status = we_safetensors_writer_commit(file.writer, error);
+    we_safetensors_writer_free(file.writer);
+    return status;
+}
+
+we_status we_measure_bandwidth(uint32_t threads, double *bytes_per_second, struct we_error *error)
+{
+    return we_measure_read_bandwidth(threads ? threads : we_processor_count(), bytes_per_second, error);
+}
+
+uint64_t we_peak_memory(void)
+{
+    return we_memory_peak();
+}
+
+/* One prompt of random ids and the steps after it; the first token comes out of the prompt, so one more is asked for than
+ * there are steps. */
+static we_status bench_once(struct we_model *model, const struct we_bench_options *options, uint32_t steps, uint64_t *random,
+                            struct we_bench_run *run, struct we_error *error)
+{
+    uint32_t *ids = calloc(options->prompt_tokens, sizeof *ids);
+    if (ids == NULL)
+        return we_error_memory(error, "the prompt");
+    for (uint32_t i = 0; i < options->prompt_tokens; i++) {
+        *random = *random * 6364136223846793005u + 1442695040888963407u;
+        ids[i] = (uint32_t)(*random >> 33) % model->decoder.vocab_size;
+    }
+    struct we_request request;
+    struct we_result result;
+    we_request_init(&request, model);
+    request.ids = ids;
+    request.num_ids = options->prompt_tokens;
+    request.max_tokens = steps + 1;
+    request.ignore_end_tokens = true;
+    request.sampling = (struct we_sampling){.min_tokens_to_keep = 1, .repetition_context = 20};
+    we_status status = we_generate(model, &request, &result, error);
+    if (status == WE_OK)
+        *run = (struct we_bench_run){
+            .prefill_tps = result.prompt_tokens / result.prompt_seconds,
+            .decode_tps = result.generation_seconds > 0 ? (result.generation_tokens - 1) / result.generation_seconds : 0,
+            .time_to_first_token = result.time_to_first_token,
+        };
+    we_result_clear(&result);
+    free(ids);
+    return status;
+}
+
+we_status we_bench(struct we_model *model, const struct we_bench_options *options, struct we_bench_run *runs,
+                   struct we_error *error)
+{
+    if (options->prompt_tokens == 0 || options->repeats == 0)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a benchmark needs at least one prompt token and one repeat");
+    uint64_t need = (uint64_t)options->prompt_tokens + options->generated_tokens + 1;
+    if (need > model->info.context_length)
+        return we_error_set(error, WE_CONTEXT_FULL, "%u + %u tokens do not fit into the context of %u", options->prompt_tokens,
+                            options->generated_tokens + 1, model->info.context_length);
+    uint64_t random = we_random_u64(); /* fresh ids each time, so that no prompt is in the KV cache */
+    struct we_bench_run warm_up;
+    we_status status = bench_once(model, options, options->generated_tokens < 4 ? options->generated_tokens : 4, &random,
+                                  &warm_up, error);
+    for (uint32_t i = 0; status == WE_OK && i < options->repeats; i++)
+        status = bench_once(model, options, options->generated_tokens, &random, &runs[i], error);
+    return status;
+}

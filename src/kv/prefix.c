@@ -202,16 +202,6 @@ we_status we_kv_cache_extend(struct we_kv_cache *cache, struct we_page_table *ta
     return WE_OK;
 }
 
-/* Uses the pages of `node` in place of the table's own ones at index i. */
-static void adopt_node(struct we_kv_cache *cache, struct we_prefix_node *node, struct we_page_table *table, uint32_t i)
-{
-    for (uint32_t g = 0; g < cache->num_groups; g++) {
-        we_pages_retain(&cache->groups[g], node->pages[g]);
-        we_pages_release(&cache->groups[g], table->pages[g][i]);
-        table->pages[g][i] = node->pages[g];
-    }
-}
-
 void we_kv_cache_index(struct we_kv_cache *cache, uint64_t salt, const uint32_t *tokens, uint32_t committed,
                        struct we_page_table *table)
 {
@@ -220,9 +210,7 @@ void we_kv_cache_index(struct we_kv_cache *cache, uint64_t salt, const uint32_t 
         uint32_t i = table->num_indexed;
         const uint32_t *page_tokens = tokens + (size_t)i * WE_PAGE_POSITIONS;
         struct we_prefix_node *node = find_node(cache, table->last, salt, page_tokens);
-        if (node) {
-            adopt_node(cache, node, table, i);
-        } else {
+        if (node == NULL) {
             node = calloc(1, sizeof *node + cache->num_groups * sizeof *node->pages);
             if (node == NULL)
                 return;

@@ -47,7 +47,8 @@ uint32_t we_kv_cache_match(struct we_kv_cache *cache, uint64_t salt, const uint3
 we_status we_kv_cache_extend(struct we_kv_cache *cache, struct we_page_table *table, uint32_t length, struct we_error *error);
 
 /* Indexes the pages of positions [0, committed) that are full and not yet indexed. If another sequence indexed the same
- * beginning first, its pages take the place of this table's. Memory running out only means that less is indexed. */
+ * beginning first, its pages stay the indexed ones, and this table keeps its own: what a sequence has computed never
+ * depends on its neighbours. Memory running out only means that less is indexed. */
 void we_kv_cache_index(struct we_kv_cache *cache, uint64_t salt, const uint32_t *tokens, uint32_t committed,
                        struct we_page_table *table);
 

@@ -1,0 +1,76 @@
+#include "engine/memory.h"
+
+#include "base/system.h"
+
+#include <stdlib.h>
+
+enum { SMALLEST_CONTEXT = 512 }; /* positions that a model must have room for, unless its own context is shorter */
+
+static double gb(uint64_t bytes)
+{
+    return (double)bytes / 1e9;
+}
+
+static uint64_t pages_for(uint64_t positions)
+{
+    return (positions + WE_PAGE_POSITIONS - 1) / WE_PAGE_POSITIONS;
+}
+
+static we_status too_large(const char *path, const struct we_memory_plan *plan, uint64_t kv_bytes, uint32_t positions,
+                           uint64_t available, bool limited, struct we_error *error)
+{
+    uint64_t need = plan->weight_bytes + plan->scratch_bytes + kv_bytes;
+    return we_error_set(error, WE_OUT_OF_MEMORY,
+                        "%s: not enough memory: %.2f GB are needed (weights %.2f, KV cache for %u positions %.2f, scratch %.2f), "
+                        "but %s %.2f GB; %s",
+                        path, gb(need), gb(plan->weight_bytes), positions, gb(kv_bytes), gb(plan->scratch_bytes),
+                        limited ? "the limit (MLX_MEMORY_LIMIT) is" : "there are only", gb(available),
+                        limited ? "raise it, or use a smaller context or model" : "close other programs, or use a smaller context or model");
+}
+
+/* What the executor needs beside the pages. */
+static we_status scratch_bytes(const struct we_backend *backend, struct we_load_options *load, uint64_t *bytes,
+                               struct we_error *error)
+{
+    uint32_t *none = calloc(load->layout->num_groups + 1, sizeof *none);
+    if (none == NULL)
+        return we_error_memory(error, "the plan of memory");
+    load->num_pages = none;
+    we_status status = backend->estimate(load, bytes, error);
+    load->num_pages = NULL;
+    free(none);
+    return status;
+}
+
+we_status we_memory_plan(const char *path, uint64_t weight_bytes, uint32_t requested_context, uint64_t memory_limit,
+                         const struct we_backend *backend, struct we_load_options *load, struct we_memory_plan *plan,
+                         struct we_error *error)
+{
+    *plan = (struct we_memory_plan){.weight_bytes = weight_bytes};
+    we_status status = scratch_bytes(backend, load, &plan->scratch_bytes, error);
+    if (status != WE_OK)
+        return status;
+    uint64_t position_bytes = we_kv_position_bytes(load->layout), page_bytes = position_bytes * WE_PAGE_POSITIONS;
+    uint64_t available = we_memory_available();
+    bool limited = memory_limit && (available == 0 || memory_limit < available);
+    if (limited)
+        available = memory_limit;
+    if (available == 0)
+        available = UINT64_MAX / 2; /* not known: the system will tell */
+    uint64_t context = load->decoder->context_length ? load->decoder->context_length : WE_UNKNOWN_CONTEXT;
+    uint64_t least = requested_context ? requested_context : context < SMALLEST_CONTEXT ? context : SMALLEST_CONTEXT;
+    uint64_t fixed = weight_bytes + plan->scratch_bytes;
+    if (fixed > available || pages_for(least) * page_bytes > available - fixed)
+        return too_large(path, plan, pages_for(least) * page_bytes, (uint32_t)least, available, limited, error);
+    uint64_t fitting = page_bytes ? (available - fixed) / page_bytes : UINT32_MAX;
+    if (requested_context)
+        context = requested_context;
+    else if (pages_for(context) > fitting)
+        context = fitting * WE_PAGE_POSITIONS;
+    uint64_t pages = pages_for(context) * load->max_spans;
+    pages = pages < fitting ? pages : fitting;
+    plan->num_pages = pages < UINT32_MAX / 2 ? (uint32_t)pages : UINT32_MAX / 2;
+    plan->context_length = (uint32_t)context;
+    plan->kv_bytes = plan->num_pages * page_bytes;
+    return WE_OK;
+}
