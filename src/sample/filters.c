@@ -37,30 +37,43 @@ static void keep_from(struct we_candidates *c, float least)
 
 /* ---- top-p ---- */
 
-/* Adds exp(value) of the sorted keys to a sum, one after the other, while the sum is below `limit` and while it still
- * changes. Returns how many were added. */
-static size_t add_masses(const struct we_candidates *c, size_t count, float limit, float *total)
+/* Adds exp(value) of the sorted keys, one after the other, while that still changes the sum. c->more[i] becomes the
+ * (float's bits of the) sum before key i. Returns how many were added. */
+static size_t add_masses(struct we_candidates *c, size_t count, float *total)
 {
     float values[WE_EXP_BLOCK], masses[WE_EXP_BLOCK], sum = 0;
-    for (size_t at = 0; at < count; at += WE_EXP_BLOCK) {
+    size_t at = 0;
+    while (at < count) {
         size_t n = count - at < WE_EXP_BLOCK ? count - at : WE_EXP_BLOCK;
         for (size_t i = 0; i < n; i++)
             values[i] = we_order_value(c->keys[at + i]);
         we_exp_some(c->exp_block, values, 0, masses, n);
         for (size_t i = 0; i < n; i++) {
-            if (!(sum < limit)) {
-                *total = sum;
-                return at + i;
-            }
+            memcpy(&c->more[at + i], &sum, sizeof sum);
             sum += masses[i];
         }
-        if (sum + 2 * masses[n - 1] == sum) { /* even twice the last one is lost in rounding, so all that follow are */
-            *total = sum;
-            return at + n;
-        }
+        at += n;
+        if (sum + 2 * masses[n - 1] == sum)
+            break; /* even twice the last one is lost in rounding, so all that follow are */
     }
     *total = sum;
-    return count;
+    return at;
+}
+
+/* How many keys have a sum before them that is below `limit`. The sums never fall. */
+static size_t count_below(const struct we_candidates *c, size_t count, float limit)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        float sum;
+        memcpy(&sum, &c->more[middle], sizeof sum);
+        if (sum < limit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 /* Puts the keys of the values from `least` on into c->keys, the largest value first. */
@@ -80,16 +93,12 @@ static size_t sort_from(struct we_candidates *c, float least)
 void we_filter_top_p(struct we_candidates *c, float top_p)
 {
     const float negligible = -19.0f;
-    float total = 0;
-    size_t n = sort_from(c, negligible);
-    if (n)
-        add_masses(c, n, INFINITY, &total);
-    if (total < 0.5f) { /* millions of tokens, none of them likely */
-        n = sort_from(c, -INFINITY);
-        add_masses(c, n, INFINITY, &total);
-    }
-    float reached;
-    size_t kept = add_masses(c, n, top_p * total, &reached);
+    float total;
+    size_t n = add_masses(c, sort_from(c, negligible), &total);
+    if (total < 0.5f) /* millions of tokens, none of them likely */
+        n = add_masses(c, sort_from(c, -INFINITY), &total);
+    size_t kept = count_below(c, n, top_p * total);
+    c->sorted = true;
     keep_from(c, we_order_value(c->keys[kept ? kept - 1 : 0]));
 }
 
@@ -98,9 +107,15 @@ void we_filter_top_p(struct we_candidates *c, float top_p)
 /* The rank-th largest value (from 0) as a key; *larger tells how many are larger. */
 static uint32_t select_key(struct we_candidates *c, size_t rank, size_t *larger)
 {
-    for (size_t i = 0; i < c->count; i++)
-        c->keys[i] = we_order_key(c->values[i]);
-    return we_order_select(c->keys, c->count, rank, larger);
+    if (!c->sorted) {
+        for (size_t i = 0; i < c->count; i++)
+            c->keys[i] = we_order_key(c->values[i]);
+        return we_order_select(c->keys, c->count, rank, larger);
+    }
+    *larger = rank;
+    while (*larger && c->keys[*larger - 1] == c->keys[rank])
+        --*larger;
+    return c->keys[rank];
 }
 
 void we_filter_min_p(struct we_candidates *c, float log_min_p, size_t keep)
@@ -182,6 +197,7 @@ void we_filter_xtc(struct we_candidates *c, float threshold, const uint32_t *spa
     float least = least_top_choice(c, largest, scale, threshold);
     if (least == INFINITY)
         return;
+    c->sorted = false;
     float masses[WE_EXP_BLOCK];
     size_t kept = 0;
     for (size_t at = 0, n; at < c->count; at += n) {

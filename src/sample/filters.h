@@ -13,6 +13,7 @@ struct we_candidates {
     uint32_t *tokens;      /* (count), ascending */
     size_t count;          /* at least 1, also after every step */
     uint32_t *keys, *more; /* (vocab_size) each: scratch */
+    bool sorted;           /* keys begins with those of the values, the largest first */
     we_exp_block *exp_block;
 };
 

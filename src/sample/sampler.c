@@ -197,7 +197,7 @@ static uint32_t pick_greedy(const struct we_sampler *s, const float *logits, flo
 
 static struct we_candidates make_candidates(struct we_sampler *s, float *logits, float largest)
 {
-    struct we_candidates c = {logits, s->tokens, 0, s->keys, s->more, s->exp_block};
+    struct we_candidates c = {logits, s->tokens, 0, s->keys, s->more, false, s->exp_block};
     float sum = log_sum_exp(s, logits, largest);
     for (uint32_t i = 0; i < s->vocab_size; i++) {
         float value = logits[i] - sum;
