@@ -30,10 +30,8 @@ static void format_name(const struct we_linear *linear, char name[32])
         snprintf(name, 32, "%s %u bits, group %u", we_quant_mode_name(linear->mode), linear->bits, linear->group_size);
 }
 
-static void count_format(struct formats *formats, const struct we_linear *linear)
+static void count_format(struct formats *formats, const struct we_linear *linear, bool new_module)
 {
-    if (linear->data == NULL)
-        return;
     char name[32];
     format_name(linear, name);
     size_t i = 0;
@@ -47,32 +45,23 @@ static void count_format(struct formats *formats, const struct we_linear *linear
         memcpy(formats->counts[i].name, name, sizeof name);
     }
     uint64_t parameters = (uint64_t)linear->rows * linear->in;
-    formats->counts[i].num_modules++;
+    formats->counts[i].num_modules += new_module;
     formats->counts[i].num_parameters += parameters;
     formats->counts[i].bytes += we_linear_bytes(linear);
     formats->total_bits += 8 * we_linear_bytes(linear);
     formats->total_parameters += parameters;
 }
 
-/* Views of one fused projection count once, as the projection is one module. */
+/* Views of one fused projection are one module. */
 static void count_views(struct formats *formats, const struct we_linear *const *linears, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        bool again = false;
+        if (linears[i]->data == NULL)
+            continue;
+        bool new_module = true;
         for (size_t j = 0; j < i; j++)
-            again = again || (linears[j]->data && linears[j]->data == linears[i]->data);
-        if (again && linears[i]->data) {
-            struct we_linear rest = *linears[i];
-            count_format(formats, &rest);
-            for (size_t f = 0; f < formats->count; f++) {
-                char name[32];
-                format_name(&rest, name);
-                if (strcmp(formats->counts[f].name, name) == 0)
-                    formats->counts[f].num_modules--;
-            }
-        } else {
-            count_format(formats, linears[i]);
-        }
+            new_module = new_module && linears[j]->data != linears[i]->data;
+        count_format(formats, linears[i], new_module);
     }
 }
 
@@ -98,9 +87,9 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
             }
         }
     }
-    count_views(formats, (const struct we_linear *const[]){&decoder->embed_tokens}, 1);
+    count_format(formats, &decoder->embed_tokens, true);
     if (decoder->lm_head.data != decoder->embed_tokens.data)
-        count_format(formats, &decoder->lm_head);
+        count_format(formats, &decoder->lm_head, true);
     qsort(formats->counts, formats->count, sizeof *formats->counts, larger_first);
 }
 
