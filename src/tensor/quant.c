@@ -106,6 +106,15 @@ static float f32_from_e8m0(uint8_t bits)
     return ldexpf(1.0f, (int)bits - 127);
 }
 
+/* The least power of two that is not below `value` (so that no element saturates); 1 for zero. */
+static uint8_t e8m0_above(float value)
+{
+    int exponent = 0;
+    if (value > 0 && frexpf(value, &exponent) == 0.5f)
+        exponent--;
+    return (uint8_t)(127 + (exponent < -127 ? -127 : exponent > 127 ? 127 : exponent));
+}
+
 /* ---- from packed to float32 ---- */
 
 static float small_float_scale(enum we_quant_mode mode, const void *scales, uint32_t group)
@@ -171,20 +180,26 @@ static void quantize_group_affine(struct we_quant quant, const float *w, size_t 
     *bias_out = bias;
 }
 
-static uint8_t quantize_group_float(struct we_quant quant, const float *w, size_t start, unsigned char *packed)
+static float round_to(float value, enum we_dtype dtype)
+{
+    if (dtype == WE_F16)
+        return we_f32_from_f16(we_f16_from_f32(value));
+    return dtype == WE_BF16 ? we_f32_from_bf16(we_bf16_from_f32(value)) : value;
+}
+
+static uint8_t quantize_group_float(struct we_quant quant, const float *w, size_t start, enum we_dtype dtype,
+                                    unsigned char *packed)
 {
     float largest = 0, scale;
     for (uint32_t i = 0; i < quant.group_size; i++)
         largest = fabsf(w[i]) > largest ? fabsf(w[i]) : largest;
-    scale = largest / (quant.bits == 8 ? 448.0f : 6.0f);
+    scale = round_to(largest / (quant.bits == 8 ? 448.0f : 6.0f), dtype);
     uint8_t scale_bits;
     if (quant.mode == WE_QUANT_NVFP4) {
         scale_bits = e4m3_from_f32(scale);
         scale = f32_from_e4m3(scale_bits);
     } else {
-        float exponent = scale == 0 ? 0 : rintf(log2f(scale));
-        exponent = exponent < -127 ? -127 : exponent > 127 ? 127 : exponent;
-        scale_bits = (uint8_t)(127 + (int)exponent);
+        scale_bits = e8m0_above(scale);
         scale = f32_from_e8m0(scale_bits);
     }
     for (uint32_t i = 0; i < quant.group_size; i++)
@@ -205,7 +220,7 @@ void we_quantize_row(struct we_quant quant, const float *w, uint32_t in, enum we
             we_store_float(scales, scale_dtype, g, scale);
             we_store_float(biases, scale_dtype, g, bias);
         } else {
-            ((uint8_t *)scales)[g] = quantize_group_float(quant, w + start, start, weight);
+            ((uint8_t *)scales)[g] = quantize_group_float(quant, w + start, start, scale_dtype, weight);
         }
     }
 }

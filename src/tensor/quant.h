@@ -34,7 +34,8 @@ void we_dequantize_row(struct we_quant quant, const void *weight, const void *sc
                        enum we_dtype scale_dtype, uint32_t in, float *out);
 
 /* One row the other way, bit-equal to mlx's quantize: w (in) holds the weights; scales and biases are rounded to
- * scale_dtype after q was computed from the unrounded ones. */
+ * scale_dtype after q was computed from the unrounded ones. For the other modes scale_dtype is the type that w was
+ * converted from, in which mlx computes the scale (U8: none, the same as F32). */
 void we_quantize_row(struct we_quant quant, const float *w, uint32_t in, enum we_dtype scale_dtype, void *weight, void *scales,
                      void *biases);
 
