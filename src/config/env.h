@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-enum { WE_ENV_MAX_FILE = 1 << 20, WE_ENV_MAX_VALUE = 1 << 16 }; /* bytes; more is an error */
+enum { WE_ENV_MAX_FILE = 1 << 18, WE_ENV_MAX_VALUE = 1 << 16, WE_ENV_MAX_ENTRIES = 1024 }; /* bytes; more is an error */
 
 struct we_env_entry {
     const char *name, *value; /* terminated, without NULs inside */

@@ -102,9 +102,9 @@ we_status we_settings_check(const struct we_settings *settings, struct we_error 
  * the getters. Without this call they fall back to the table's default. */
 void we_settings_use_model(struct we_settings *settings, const struct we_sampling *of_model);
 
-/* Effective values. Texts are valid until the settings change. */
+/* Effective values. Texts are as they were written, and valid until the settings are freed. */
 enum we_source we_settings_source(const struct we_settings *settings, enum we_setting_id id);
-/* Where the value stands: "--temp", "MLX_TEMPERATURE", ".env:3", "generation_config.json", "default". */
+/* Where the value stands: "--temp", "MLX_TEMPERATURE", ".env:3: MLX_TEMPERATURE", "generation_config.json", "default". */
 const char *we_settings_origin(const struct we_settings *settings, enum we_setting_id id);
 /* Stated by flag, environment or .env. */
 bool we_settings_is_set(const struct we_settings *settings, enum we_setting_id id);
