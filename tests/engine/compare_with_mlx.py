@@ -92,8 +92,8 @@ def main():
                 error, agree, must = compare(arguments, path, compat, model, ids, reply)
                 bad = error > 1e-5 or agree < must
                 failures += bad
-                print(f"{name:28} {family:8} {compat:6} {len(ids):4} {error:9.1e} {agree:4}/{must:4} {'DIFFERS' if bad else ''}",
-                      flush=True)
+                verdict = "DIFFERS" if bad else ""
+                print(f"{name:28} {family:8} {compat:6} {len(ids):4} {error:9.1e} {agree:4}/{must:4} {verdict}", flush=True)
         except (RuntimeError, subprocess.SubprocessError, OSError, ValueError) as problem:
             failures += 1
             print(f"{name:28} {family:8} FAILED: {problem}", flush=True)

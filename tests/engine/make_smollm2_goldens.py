@@ -62,9 +62,9 @@ RAW = {
     "spaces": "def f(x):\n\n\n        if x  ==   1:\n\t\treturn",
     "story": STORY,
     "story-long": STORY * 7,
-    "page": "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which "
-            "one you were all her she there would their we him been has when who will no more if out so up said what its "
-            "about than into",
+    "page": "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they "
+            "which one you were all her she there would their we him been has when who will no more if out so up said what "
+            "its about than into",
     "cyrillic": "Все счастливые семьи похожи друг на друга, каждая несчастливая семья",
 }
 SAMPLES = [

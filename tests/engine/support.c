@@ -12,11 +12,37 @@
 #include <unistd.h>
 
 const char *const model_names[] = {
-    "llama-float32", "llama-float16", "llama-bfloat16", "llama-q4-g32", "llama-q4-g64", "llama-q4-g128", "llama-q8-g32",
-    "llama-q8-g64", "llama-q8-g128", "llama-overrides", "llama-inferred", "llama-window-63", "llama-window-64",
-    "llama-window-65", "llama-yarn", "llama-longrope", "llama-ends", "llama-chat", "phi3-float32", "phi3-float16",
-    "phi3-bfloat16", "phi3-q4-g32", "phi3-q4-g64", "phi3-q4-g128", "phi3-q8-g32", "phi3-q8-g64", "phi3-q8-g128",
-    "phi3-overrides", "phi3-longrope-80", "phi3-su-64", NULL,
+    "llama-float32",
+    "llama-float16",
+    "llama-bfloat16",
+    "llama-q4-g32",
+    "llama-q4-g64",
+    "llama-q4-g128",
+    "llama-q8-g32",
+    "llama-q8-g64",
+    "llama-q8-g128",
+    "llama-overrides",
+    "llama-inferred",
+    "llama-window-63",
+    "llama-window-64",
+    "llama-window-65",
+    "llama-yarn",
+    "llama-longrope",
+    "llama-ends",
+    "llama-chat",
+    "phi3-float32",
+    "phi3-float16",
+    "phi3-bfloat16",
+    "phi3-q4-g32",
+    "phi3-q4-g64",
+    "phi3-q4-g128",
+    "phi3-q8-g32",
+    "phi3-q8-g64",
+    "phi3-q8-g128",
+    "phi3-overrides",
+    "phi3-longrope-80",
+    "phi3-su-64",
+    NULL,
 };
 
 const char *model_path(const char *name)
@@ -97,7 +123,8 @@ static void read_count(const struct we_json *json, const char *key, uint32_t *va
 
 void sampling_from_json(const struct we_json *json, struct we_arena *arena, struct we_sampling *sampling)
 {
-    *sampling = (struct we_sampling){.min_tokens_to_keep = 1, .xtc_threshold = 0.1f, .repetition_context = 20, .has_seed = true};
+    *sampling =
+        (struct we_sampling){.min_tokens_to_keep = 1, .xtc_threshold = 0.1f, .repetition_context = 20, .has_seed = true};
     read_number(json, "temperature", &sampling->temperature);
     read_number(json, "top_p", &sampling->top_p);
     read_number(json, "min_p", &sampling->min_p);
@@ -219,7 +246,8 @@ size_t assert_reply(const char *what, const struct we_result *result, const stru
         if (golden->gaps && golden->gaps[i] < CLOSE_CALL)
             return i;
         if (i >= result->generation_tokens)
-            fail_msg("%s: the reply ends after %u tokens, where %zu were expected", what, result->generation_tokens, golden->count);
+            fail_msg("%s: the reply ends after %u tokens, where %zu were expected", what, result->generation_tokens,
+                     golden->count);
         if (result->tokens[i] != golden->tokens[i])
             fail_msg("%s: token %zu is %u, where %u was expected", what, i, result->tokens[i], golden->tokens[i]);
     }

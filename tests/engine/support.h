@@ -31,15 +31,15 @@ struct golden_reply {
     uint32_t *tokens; /* (count) */
     double *gaps;     /* (count + 1 if it stopped at an end token); NULL for samples */
     size_t count;
-    bool stopped;     /* at an end token */
+    bool stopped; /* at an end token */
 };
 
 struct golden_case {
     const char *name;
     enum we_rope_compat compat;
-    uint32_t *ids;    /* (num_ids) */
+    uint32_t *ids; /* (num_ids) */
     size_t num_ids;
-    uint32_t *rows;   /* (num_rows) whose logits stand in `logits` */
+    uint32_t *rows;      /* (num_rows) whose logits stand in `logits` */
     const float *logits; /* (num_rows, vocab_size) */
     size_t num_rows;
     struct golden_reply greedy;

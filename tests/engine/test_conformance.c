@@ -44,9 +44,15 @@ static void load_rig(struct rig *rig, const struct we_backend *backend, const ch
         fail_msg("%s", error.message);
     uint32_t num_pages[MAX_GROUPS] = {NUM_PAGES, NUM_PAGES, NUM_PAGES, NUM_PAGES};
     assert_true(rig->layout.num_groups <= MAX_GROUPS);
-    struct we_load_options options = {.decoder = &rig->decoder, .layout = &rig->layout, .num_pages = num_pages,
-                                      .max_rows = MAX_ROWS, .max_spans = MAX_SPANS, .max_logit_rows = MAX_LOGIT_ROWS,
-                                      .threads = threads, .isa = isa, .precision = WE_PRECISION_EXACT};
+    struct we_load_options options = {.decoder = &rig->decoder,
+                                      .layout = &rig->layout,
+                                      .num_pages = num_pages,
+                                      .max_rows = MAX_ROWS,
+                                      .max_spans = MAX_SPANS,
+                                      .max_logit_rows = MAX_LOGIT_ROWS,
+                                      .threads = threads,
+                                      .isa = isa,
+                                      .precision = WE_PRECISION_EXACT};
     if (backend->load(&options, &rig->executor, &error) != WE_OK)
         fail_msg("%s", error.message);
     golden_open(name, &rig->golden);
@@ -79,10 +85,11 @@ static void make_tables(struct tables *tables, uint32_t first, uint32_t step)
     }
 }
 
-static struct we_span make_span(const struct tables *tables, uint32_t position, uint32_t rows, enum we_phase phase, uint32_t logit_rows)
+static struct we_span make_span(const struct tables *tables, uint32_t position, uint32_t rows, enum we_phase phase,
+                                uint32_t logit_rows)
 {
-    return (struct we_span){.position = position, .num_rows = rows, .page_tables = tables->groups, .phase = phase,
-                            .num_logit_rows = logit_rows};
+    return (struct we_span){
+        .position = position, .num_rows = rows, .page_tables = tables->groups, .phase = phase, .num_logit_rows = logit_rows};
 }
 
 /* Runs spans whose rows are `tokens`, one after the other; the logits go to `logits` (may be NULL). */
@@ -111,7 +118,8 @@ static void run_batch(struct rig *rig, const uint32_t *tokens, struct we_span *s
 }
 
 /* Prefills ids [from, to); the logits of all these rows. */
-static void prefill(struct rig *rig, const struct tables *tables, const uint32_t *ids, uint32_t from, uint32_t to, float *logits)
+static void prefill(struct rig *rig, const struct tables *tables, const uint32_t *ids, uint32_t from, uint32_t to,
+                    float *logits)
 {
     struct we_span span = make_span(tables, from, to - from, WE_PHASE_PREFILL, logits ? to - from : 0);
     run_batch(rig, ids + from, &span, 1, logits);
@@ -352,8 +360,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_decode),  cmocka_unit_test(test_company),
-        cmocka_unit_test(test_pages), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_chunks), cmocka_unit_test(test_decode),  cmocka_unit_test(test_company),
+        cmocka_unit_test(test_pages),  cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@ import tiny
 
 def rope_scaling(rng, family, head_dim, config):
     """A random rope for the family; may set further keys of the config."""
-    kind = rng.choice(["none", "linear", "llama3", "yarn", "longrope"] if family != "phi3" else ["none", "linear", "longrope", "su"])
+    kinds = ["linear", "longrope", "su"] if family == "phi3" else ["linear", "llama3", "yarn", "longrope"]
+    kind = rng.choice(["none", *kinds])
     half = head_dim // 2
     if kind == "none":
         return None

@@ -1,0 +1,359 @@
+/* we_generate and we_logits beyond the goldens: limits, ends, the prefix cache, the switch of longrope, arguments. */
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The status and a message that holds each of the needles (NULL ends them). */
+static void assert_error(we_status status, const struct we_error *error, we_status expected, ...)
+{
+    if (status != expected)
+        fail_msg("status %d, where %d was expected: %s", status, expected, status == WE_OK ? "(ok)" : error->message);
+    assert_int_equal(error->status, expected);
+    va_list needles;
+    va_start(needles, expected);
+    for (const char *needle; (needle = va_arg(needles, const char *));)
+        if (strstr(error->message, needle) == NULL)
+            fail_msg("the message lacks '%s': %s", needle, error->message);
+    va_end(needles);
+}
+
+static void assert_same_tokens(const struct we_result *found, const struct we_result *expected)
+{
+    assert_int_equal(found->generation_tokens, expected->generation_tokens);
+    assert_memory_equal(found->tokens, expected->tokens, expected->generation_tokens * sizeof *expected->tokens);
+}
+
+static void test_max_tokens(void **state)
+{
+    (void)state;
+    struct golden golden;
+    golden_open("llama-q4-g32", &golden);
+    const struct golden_case *c = golden_find(&golden, "long");
+    struct we_model *model = open_model(model_path("llama-q4-g32"), NULL);
+    for (uint32_t max = 0; max <= 20; max += max < 3 ? 1 : 17) {
+        struct we_request request = greedy_request(model, c->ids, c->num_ids, max);
+        struct we_result result = generate(model, &request);
+        assert_int_equal(result.generation_tokens, max);
+        assert_int_equal(result.finish_reason, WE_FINISH_LENGTH);
+        assert_null(result.text);
+        for (uint32_t i = 0; i < max; i++)
+            assert_int_equal(result.tokens[i], c->greedy.tokens[i]);
+        we_result_clear(&result);
+        assert_null(result.tokens);
+    }
+    we_model_close(model);
+    golden_close(&golden);
+}
+
+static void test_end_tokens(void **state)
+{
+    (void)state;
+    struct golden golden;
+    golden_open("llama-ends", &golden);
+    const struct golden_case *c = golden_find(&golden, "long");
+    assert_true(c->greedy.stopped && c->greedy.count > 0);
+    struct we_model *model = open_model(model_path("llama-ends"), NULL);
+    struct we_request request = greedy_request(model, c->ids, c->num_ids, 40);
+    struct we_result result = generate(model, &request);
+    assert_int_equal(assert_reply("llama-ends", &result, &c->greedy), c->greedy.count);
+    we_result_clear(&result);
+    /* The end token is the next one, and with ignore_end_tokens one of many. */
+    request.ignore_end_tokens = true;
+    result = generate(model, &request);
+    assert_int_equal(result.generation_tokens, 40);
+    assert_int_equal(result.finish_reason, WE_FINISH_LENGTH);
+    assert_true(result.tokens[c->greedy.count] == 3 || result.tokens[c->greedy.count] == 20);
+    we_result_clear(&result);
+    /* When the last token that is allowed would be followed by the end, the reason is the limit. */
+    request.ignore_end_tokens = false;
+    request.max_tokens = (uint32_t)c->greedy.count;
+    result = generate(model, &request);
+    assert_int_equal(result.generation_tokens, c->greedy.count);
+    assert_int_equal(result.finish_reason, WE_FINISH_LENGTH);
+    we_result_clear(&result);
+    we_model_close(model);
+    golden_close(&golden);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct we_sampling sampling;
+    we_sampling_init(&sampling, NULL);
+    assert_float_equal(sampling.temperature, 0.7f, 0);
+    assert_float_equal(sampling.top_p, 0.9f, 0);
+    assert_int_equal(sampling.repetition_context, 20);
+    assert_false(sampling.has_seed);
+    struct we_model *model = open_model(model_path("llama-ends"), NULL);
+    struct we_request request;
+    we_request_init(&request, model);
+    assert_float_equal(request.sampling.temperature, 0.6f, 0);
+    assert_float_equal(request.sampling.top_p, 0.85f, 0);
+    assert_int_equal(request.sampling.top_k, 30);
+    assert_float_equal(request.sampling.repetition_penalty, 1.1f, 0);
+    assert_int_equal(request.max_tokens, 2048);
+    const struct we_model_info *info = we_model_info(model);
+    assert_string_equal(info->model_type, "llama");
+    assert_int_equal(info->vocab_size, 97);
+    assert_int_equal(info->context_length, 512);
+    assert_false(info->has_tokenizer);
+    assert_int_equal(info->kv_position_bytes, 2 * 2 * 16 * 4); /* layers, K and V, heads * width, float32 */
+    we_model_close(model);
+}
+
+static void test_context(void **state)
+{
+    (void)state;
+    struct golden golden;
+    golden_open("llama-float32", &golden);
+    const struct golden_case *c = golden_find(&golden, "long");
+    struct we_model_options options;
+    we_model_options_init(&options);
+    options.max_context = 80;
+    struct we_model *model = open_model(model_path("llama-float32"), &options);
+    assert_int_equal(we_model_info(model)->context_length, 80);
+    struct we_request request = greedy_request(model, c->ids, c->num_ids, 40);
+    struct we_result result;
+    struct we_error error;
+    we_status status = we_generate(model, &request, &result, &error);
+    assert_error(status, &error, WE_CONTEXT_FULL, "100", "80", NULL);
+    we_result_clear(&result);
+    status = we_logits(model, c->ids, 81, NULL, NULL, &error);
+    assert_error(status, &error, WE_CONTEXT_FULL, "81", "80", NULL);
+    /* Near the end of the context the reply is cut, and the tokens are those of a longer one. */
+    request.num_ids = 70;
+    result = generate(model, &request);
+    assert_int_equal(result.finish_reason, WE_FINISH_LENGTH);
+    assert_in_range(result.generation_tokens, 10, 11);
+    struct we_model *roomy = open_model(model_path("llama-float32"), NULL);
+    request.max_tokens = result.generation_tokens;
+    struct we_result expected = generate(roomy, &request);
+    assert_same_tokens(&result, &expected);
+    we_result_clear(&result);
+    we_result_clear(&expected);
+    we_model_close(roomy);
+    /* The model goes on working after the error. */
+    request.max_tokens = 5;
+    result = generate(model, &request);
+    assert_int_equal(result.generation_tokens, 5);
+    we_result_clear(&result);
+    we_model_close(model);
+    golden_close(&golden);
+}
+
+/* A prompt that begins like an earlier one takes its pages and gives the same tokens. */
+static void test_prefix(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama-q8-g32", "llama-window-65", "phi3-q4-g64", "llama-bfloat16"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        struct golden golden;
+        golden_open(names[n], &golden);
+        const struct golden_case *c = golden_find(&golden, "long");
+        struct we_model *model = open_model(model_path(names[n]), NULL);
+        struct we_request request = greedy_request(model, c->ids, c->num_ids, (uint32_t)c->greedy.count);
+        for (int turn = 0; turn < 3; turn++) {
+            struct we_result result = generate(model, &request);
+            assert_reply(names[n], &result, &c->greedy);
+            assert_int_equal(result.cached_tokens, turn == 0 ? 0 : (c->num_ids - 1) / 64 * 64);
+            we_result_clear(&result);
+        }
+        /* Only the first 64 ids are shared. */
+        struct we_model *fresh = open_model(model_path(names[n]), NULL);
+        uint32_t ids[90];
+        memcpy(ids, c->ids, sizeof ids);
+        ids[64] = (ids[64] + 1) % golden.vocab_size;
+        request.ids = ids;
+        request.num_ids = 90;
+        struct we_result result = generate(model, &request), expected = generate(fresh, &request);
+        assert_int_equal(result.cached_tokens, 64);
+        assert_int_equal(expected.cached_tokens, 0);
+        assert_same_tokens(&result, &expected);
+        we_result_clear(&result);
+        we_result_clear(&expected);
+        /* The first id differs: nothing is shared. */
+        ids[0] = (ids[0] + 1) % golden.vocab_size;
+        result = generate(model, &request);
+        expected = generate(fresh, &request);
+        assert_int_equal(result.cached_tokens, 0);
+        assert_same_tokens(&result, &expected);
+        we_result_clear(&result);
+        we_result_clear(&expected);
+        we_model_close(fresh);
+        we_model_close(model);
+        golden_close(&golden);
+    }
+}
+
+/* The cache never mixes positions that were computed with short factors and with long ones. */
+static void test_longrope_prefix(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"phi3-longrope-80", "phi3-su-64", "llama-longrope"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        struct golden golden;
+        golden_open(names[n], &golden);
+        struct we_model *model = open_model(model_path(names[n]), NULL);
+        const struct golden_case *c = golden_find(&golden, "paper-long"), *crossing = golden_find(&golden, "paper-crossing");
+        size_t shortest = crossing->num_ids; /* below the switch */
+        struct we_request request = greedy_request(model, c->ids, shortest, 4), full = request;
+        struct we_result result = generate(model, &request);
+        we_result_clear(&result);
+        full.num_ids = c->num_ids;
+        full.max_tokens = (uint32_t)c->greedy.count;
+        for (int turn = 0; turn < 2; turn++) {
+            result = generate(model, &full);
+            assert_reply(names[n], &result, &c->greedy);
+            if (turn == 0) /* what the short prompt left behind is of no use */
+                assert_int_equal(result.cached_tokens, 0);
+            we_result_clear(&result);
+        }
+        /* Across the switch, with the cache full of both kinds. */
+        request = greedy_request(model, crossing->ids, crossing->num_ids, (uint32_t)crossing->greedy.count);
+        for (int turn = 0; turn < 2; turn++) {
+            result = generate(model, &request);
+            assert_reply(names[n], &result, &crossing->greedy);
+            we_result_clear(&result);
+        }
+        we_model_close(model);
+        golden_close(&golden);
+    }
+}
+
+/* The pool of pages is smaller than what the requests leave behind: old beginnings are evicted, results stay. */
+static void test_eviction(void **state)
+{
+    (void)state;
+    struct golden golden;
+    golden_open("phi3-bfloat16", &golden);
+    const struct golden_case *c = golden_find(&golden, "long");
+    struct we_model_options options;
+    we_model_options_init(&options);
+    options.max_context = 192;
+    options.max_sequences = 1;
+    struct we_model *model = open_model(model_path("phi3-bfloat16"), &options);
+    uint32_t ids[150];
+    for (uint32_t turn = 0; turn < 12; turn++) {
+        for (uint32_t i = 0; i < 150; i++)
+            ids[i] = (c->ids[i % c->num_ids] + turn) % golden.vocab_size;
+        struct we_request other = greedy_request(model, ids, 130 + turn, 8);
+        struct we_result result = generate(model, &other);
+        assert_int_equal(result.generation_tokens, 8);
+        we_result_clear(&result);
+        struct we_request request = greedy_request(model, c->ids, c->num_ids, (uint32_t)c->greedy.count);
+        result = generate(model, &request);
+        assert_reply("phi3-bfloat16", &result, &c->greedy);
+        we_result_clear(&result);
+    }
+    we_model_close(model);
+    golden_close(&golden);
+}
+
+static bool stop_at_once(void *context, size_t index, const float *logits)
+{
+    (void)logits;
+    *(size_t *)context = index;
+    return index < 2;
+}
+
+static void test_logits_stop(void **state)
+{
+    (void)state;
+    uint32_t ids[] = {1, 2, 3, 4, 5, 6};
+    struct we_model *model = open_model(model_path("llama-float32"), NULL);
+    struct we_error error;
+    size_t last = SIZE_MAX;
+    assert_error(we_logits(model, ids, 6, stop_at_once, &last, &error), &error, WE_CANCELLED, NULL);
+    assert_int_equal(last, 2);
+    we_model_close(model);
+}
+
+static void test_arguments(void **state)
+{
+    (void)state;
+    struct we_model *model = open_model(model_path("llama-float32"), NULL);
+    struct we_error error;
+    struct we_result result;
+    uint32_t ids[] = {5, 97, 7};
+    struct we_request request = greedy_request(model, ids, 3, 4);
+    assert_error(we_generate(model, &request, &result, &error), &error, WE_INVALID_ARGUMENT, "97", NULL);
+    we_result_clear(&result);
+    assert_error(we_logits(model, ids, 3, NULL, NULL, &error), &error, WE_INVALID_ARGUMENT, "97", NULL);
+    ids[1] = 6;
+    request.num_ids = 0;
+    assert_error(we_generate(model, &request, &result, &error), &error, WE_INVALID_ARGUMENT, NULL);
+    we_result_clear(&result);
+    request.num_ids = 3;
+    request.text = "both";
+    assert_error(we_generate(model, &request, &result, &error), &error, WE_INVALID_ARGUMENT, NULL);
+    we_result_clear(&result);
+    request.ids = NULL;
+    assert_error(we_generate(model, &request, &result, &error), &error, WE_UNSUPPORTED, "tokenizer", NULL);
+    we_result_clear(&result);
+    request.text = NULL;
+    assert_error(we_generate(model, &request, &result, &error), &error, WE_INVALID_ARGUMENT, NULL);
+    we_result_clear(&result);
+    assert_int_equal(we_generate(model, &request, &result, NULL), WE_INVALID_ARGUMENT);
+    we_result_clear(&result);
+    /* Sampling values out of range are named. */
+    static const struct {
+        struct we_sampling sampling;
+        const char *name;
+    } wrong[] = {
+        {{.temperature = -1}, "temp"},
+        {{.temperature = 1, .top_p = 1.5f}, "top"},
+        {{.temperature = 1, .min_p = 2}, "min"},
+        {{.temperature = 1, .xtc_probability = 3}, "xtc"},
+        {{.temperature = 1, .xtc_probability = 0.5f, .xtc_threshold = 0.7f}, "xtc"},
+        {{.temperature = 1, .repetition_penalty = -2}, "repetition"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        request = greedy_request(model, ids, 3, 4);
+        request.sampling = wrong[i].sampling;
+        assert_error(we_generate(model, &request, &result, &error), &error, WE_INVALID_ARGUMENT, wrong[i].name, NULL);
+        we_result_clear(&result);
+    }
+    request = greedy_request(model, ids, 3, 4);
+    result = generate(model, &request);
+    assert_int_equal(result.generation_tokens, 4);
+    we_result_clear(&result);
+    we_result_clear(&result); /* twice is fine */
+    we_model_close(model);
+    we_model_close(NULL);
+    we_session_free(NULL);
+}
+
+/* Two runs without a seed differ; with one they do not. */
+static void test_seeds(void **state)
+{
+    (void)state;
+    uint32_t ids[] = {5, 6, 7};
+    struct we_model *model = open_model(model_path("llama-float32"), NULL);
+    struct we_request request = greedy_request(model, ids, 3, 40);
+    request.sampling.temperature = 1.5f;
+    struct we_result a = generate(model, &request), b = generate(model, &request);
+    assert_int_equal(a.generation_tokens, 40);
+    assert_memory_not_equal(a.tokens, b.tokens, 40 * sizeof *a.tokens);
+    we_result_clear(&a);
+    we_result_clear(&b);
+    request.sampling.has_seed = true;
+    request.sampling.seed = 42;
+    a = generate(model, &request);
+    b = generate(model, &request);
+    assert_same_tokens(&a, &b);
+    we_result_clear(&a);
+    we_result_clear(&b);
+    we_model_close(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_end_tokens),  cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix),      cmocka_unit_test(test_longrope_prefix),
+        cmocka_unit_test(test_eviction),   cmocka_unit_test(test_logits_stop), cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_seeds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
