@@ -5,6 +5,7 @@
 The logits are not stored: `logits` below and its twin in test_sampler.c make them from integers.
 """
 import json
+import math
 import os
 
 import mlx.core as mx
@@ -26,7 +27,7 @@ def noise(seed, count):
     return x
 
 
-def logits(kind, seed, vocab):
+def logits(kind, seed, vocab, base):
     a, b = noise(seed, vocab), noise(seed ^ 0x9E3779B9, vocab)
     bell = ((a >> 8).astype(np.float64) + (b >> 8) - 16777216) / 16777216  # -1 to 1, in the middle most often
     if kind == "smooth":
@@ -45,6 +46,12 @@ def logits(kind, seed, vocab):
     elif kind == "peak":
         x = bell * 2
         x[seed % vocab] += 30
+    elif kind == "edge":  # the first is 0, the others are around `base`, some units in the last place apart
+        x = base + ((a >> 8) % 4 - 2.0) / 2**22
+        x[0] = 0
+    elif kind == "pair":
+        x = np.full(vocab, -np.inf)
+        x[:2] = [1, 0]
     elif kind == "half":
         x = (bell * 8).astype(np.float16).astype(np.float64)
     return x.astype(np.float32)
@@ -74,6 +81,18 @@ def cases():
             n = 3 * i + j
             vocab = [5, 17, 257, 1000][(i + j) % 4]
             yield dict(parameters, vocab=vocab, kind=kinds[(n + i) % 8], seed=seeds[n % 6], prompt=[k * 7 % vocab for k in range(n % 30)])
+    # Where the last bit of a constant, or the treatment of equals, decides.
+    for temp in [3e-6, 7e-6, 1.3e-6, 6e-6]:
+        yield dict(temp=temp, vocab=257, kind="low", seed=3, prompt=[])
+    for min_p in [0.05, 0.1, 0.13, 0.18, 0.23]:
+        for vocab in [5, 9]:
+            yield dict(temp=1.0, min_p=min_p, vocab=vocab, kind="edge", base=math.log(min_p), seed=1, prompt=[])
+    for keep in [3, 20, 60, 130, 250]:
+        yield dict(temp=2.0, min_p=0.99, min_tokens_to_keep=keep, vocab=257, kind="ties", seed=keep, prompt=[])
+    threshold = mx.softmax(mx.array([1.0, 0.0]))[1].item()
+    yield dict(temp=1.0, xtc_probability=1.0, xtc_threshold=threshold, vocab=5, kind="pair", seed=1, prompt=[])
+    for vocab in [17, 257]:
+        yield dict(temp=1.0, top_p=0.99, xtc_probability=1.0, xtc_threshold=0.01, top_k=4, vocab=vocab, kind="smooth", seed=vocab, prompt=[])
     for n, vocab in enumerate([32064, 151936, 262144]):
         for kind in ["smooth", "flat", "ties"]:
             yield dict(temp=0.7, top_p=0.9, top_k=40 + n, vocab=vocab, kind=kind, seed=n, prompt=[])
@@ -92,7 +111,7 @@ def run(case, steps):
     tokens, picked = list(case["prompt"]), []
     mx.random.seed(case["seed"])
     for step in range(steps):
-        x = mx.array(logits(case["kind"], (case["seed"] * 1000 + step) % 2**32, case["vocab"]))[None]
+        x = mx.array(logits(case["kind"], (case["seed"] * 1000 + step) % 2**32, case["vocab"], case.get("base")))[None]
         for processor in processors:
             x = processor(mx.array(tokens, dtype=mx.uint32), x)
         token = sampler(x - mx.logsumexp(x, keepdims=True)).item()

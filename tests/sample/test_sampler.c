@@ -35,7 +35,7 @@ static double to_half(double x)
     return rint(x / step) * step;
 }
 
-static void make_logits(const char *kind, uint32_t seed, uint32_t vocab, float *out)
+static void make_logits(const char *kind, uint32_t seed, uint32_t vocab, double base, float *out)
 {
     for (uint32_t i = 0; i < vocab; i++) {
         uint32_t a = noise(seed, i), b = noise(seed ^ 0x9E3779B9u, i);
@@ -53,6 +53,10 @@ static void make_logits(const char *kind, uint32_t seed, uint32_t vocab, float *
             x = chosen ? 1 : a & 1 ? (double)-INFINITY : bell * 4;
         else if (strcmp(kind, "peak") == 0)
             x = bell * 2 + (chosen ? 30 : 0);
+        else if (strcmp(kind, "edge") == 0)
+            x = i == 0 ? 0 : base + ((double)((a >> 8) % 4) - 2) / 4194304;
+        else if (strcmp(kind, "pair") == 0)
+            x = i < 2 ? 1 - (double)i : (double)-INFINITY;
         else if (strcmp(kind, "half") == 0)
             x = to_half(bell * 8);
         else
@@ -109,7 +113,8 @@ static void check_case(const struct we_json *item)
         we_sampler_accept(sampler, (uint32_t)prompt->items[i].integer);
     for (size_t i = 0; i < tokens->count; i++) {
         uint32_t token;
-        make_logits(we_json_get(item, "kind")->string.data, (uint32_t)(sampling.seed * 1000 + i), vocab, logits);
+        make_logits(we_json_get(item, "kind")->string.data, (uint32_t)(sampling.seed * 1000 + i), vocab,
+                    number(item, "base", 0), logits);
         assert_int_equal(we_sampler_pick(sampler, logits, &token, &error), WE_OK);
         if (token != (uint32_t)tokens->items[i].integer)
             fail_msg("temp %g top_p %g min_p %g top_k %u, %u %s logits, seed %llu, step %zu: %u, but mlx-lm picks %lld",
