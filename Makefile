@@ -1,0 +1,57 @@
+# The front door: `make run`, `make test`. The build itself is Meson's.
+MODEL = HuggingFaceTB/SmolLM2-135M-Instruct-4bit
+PREFIX = /usr/local
+DEFAULT_MODEL = models/mlx/HuggingFaceTB/SmolLM2-135M-Instruct-4bit
+COMMAND = build/cli/whisperengine
+
+# The prompt reaches the shell through the environment, as it was typed: no quote or dollar in it means anything.
+ifeq ($(origin PROMPT),command line)
+override PROMPT := $(value PROMPT)
+export PROMPT
+WITH_PROMPT = 1
+endif
+
+.PHONY: run test bench build install uninstall clean help
+.SILENT:
+
+run: build
+	if [ "$(MODEL)" = HuggingFaceTB/SmolLM2-135M-Instruct-4bit ]; then \
+	    scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL); fi
+	if [ -n "$(WITH_PROMPT)" ]; then exec $(COMMAND) run -m "$(MODEL)" --temp 0 -p "$$PROMPT"; \
+	elif [ -t 0 ] && [ -t 1 ]; then exec $(COMMAND) chat -m "$(MODEL)"; \
+	else exec $(COMMAND) run -m "$(MODEL)" --temp 0 -p "What can you help me with?"; fi
+
+test:
+	scripts/install-dependencies.sh test
+	$(MAKE) --no-print-directory build
+	scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL)
+	scripts/test.sh "$(CURDIR)/$(DEFAULT_MODEL)"
+
+bench: build
+	if [ "$(MODEL)" = HuggingFaceTB/SmolLM2-135M-Instruct-4bit ]; then \
+	    scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL); fi
+	$(COMMAND) bench -m "$(MODEL)"
+
+build:
+	scripts/install-dependencies.sh build
+	[ -f build/build.ninja ] || { echo "Configuring" >&2; \
+	    meson setup build --buildtype=release >build.log 2>&1 || { cat build.log >&2; rm -rf build build.log; exit 1; }; rm -f build.log; }
+	ninja -C build --quiet >&2
+
+install: build
+	meson configure build --prefix "$(PREFIX)"
+	meson install -C build --no-rebuild --quiet
+	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
+
+uninstall:
+	ninja -C build --quiet uninstall
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
+
+help:
+	echo "make run                   talk with a model (or PROMPT='...': one reply; MODEL=ORG/NAME: another one)"
+	echo "make test                  every test, also under the sanitizers, and the fuzzers"
+	echo "make bench                 load time, prefill and decode rate, memory (MODEL=ORG/NAME)"
+	echo "make install [PREFIX=DIR]  command, library, headers, pkg-config file; make uninstall removes them"
+	echo "make clean                 remove what was built; models stay"

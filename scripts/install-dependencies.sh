@@ -1,0 +1,74 @@
+#!/bin/sh
+# Install the Debian packages that a task needs, if any is missing. Usage: install-dependencies.sh build|test
+set -eu
+
+build="gcc libc6-dev meson ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libcmocka-dev"
+test="g++ clang libclang-rt-14-dev python3"
+
+case ${1:-} in
+build) wanted=$build ;;
+test) wanted="$build $test" ;;
+*) echo "Usage: $0 build|test" >&2; exit 2 ;;
+esac
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Without Debian's tools, the commands and pkg-config tell what is there.
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    missing=
+    for tool in cc meson ninja pkg-config; do
+        command -v $tool >/dev/null 2>&1 || missing="$missing $tool"
+    done
+    for library in libpcre2-8 libutf8proc libedit cmocka; do
+        pkg-config --exists $library 2>/dev/null || missing="$missing $library"
+    done
+    [ -z "$missing" ] && exit 0
+    say "These are missing:$missing"
+    say "Install them with this system's package manager, then run the command again."
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
+    *" installed") ;;
+    *)
+        # A tool that was installed by other means will do.
+        case $package in
+        gcc | g++ | clang | meson | python3) command -v "$package" >/dev/null 2>&1 || missing="$missing $package" ;;
+        ninja-build) command -v ninja >/dev/null 2>&1 || missing="$missing $package" ;;
+        pkg-config) command -v pkg-config >/dev/null 2>&1 || missing="$missing $package" ;;
+        *) missing="$missing $package" ;;
+        esac
+        ;;
+    esac
+done
+[ -z "$missing" ] && exit 0
+
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        say "These packages are missing:$missing"
+        say "Install them as root:  apt-get install$missing"
+        exit 1
+    fi
+    sudo=sudo
+fi
+
+say "Installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install_missing() {
+    # shellcheck disable=SC2086
+    $sudo apt-get install -y --no-install-recommends $missing >"$log" 2>&1 </dev/null
+}
+if ! install_missing; then
+    # The lists of packages may be absent or old.
+    if ! $sudo apt-get update >"$log" 2>&1 </dev/null || ! install_missing; then
+        tail -n 5 "$log" >&2
+        say "The packages could not be installed. Check the network and /etc/apt/sources.list, then run the command again, or"
+        say "install them yourself:  apt-get install$missing"
+        exit 1
+    fi
+fi
