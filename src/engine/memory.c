@@ -28,9 +28,20 @@ static we_status too_large(const char *path, const struct we_memory_plan *plan, 
                         limited ? "raise it, or use a smaller context or model" : "close other programs, or use a smaller context or model");
 }
 
-/* What the executor needs beside the pages. */
-static we_status scratch_bytes(const struct we_backend *backend, struct we_load_options *load, uint64_t *bytes,
-                               struct we_error *error)
+struct we_load_options we_default_load_options(const struct we_decoder *decoder, const struct we_kv_layout *layout)
+{
+    return (struct we_load_options){
+        .decoder = decoder,
+        .layout = layout,
+        .max_rows = WE_MAX_ROWS,
+        .max_spans = WE_DEFAULT_SEQUENCES,
+        .max_logit_rows = WE_MAX_LOGIT_ROWS,
+        .precision = WE_PRECISION_EXACT,
+    };
+}
+
+we_status we_memory_scratch(const struct we_backend *backend, struct we_load_options *load, uint64_t *bytes,
+                            struct we_error *error)
 {
     uint32_t *none = calloc(load->layout->num_groups + 1, sizeof *none);
     if (none == NULL)
@@ -47,7 +58,7 @@ we_status we_memory_plan(const char *path, uint64_t weight_bytes, uint32_t reque
                          struct we_error *error)
 {
     *plan = (struct we_memory_plan){.weight_bytes = weight_bytes};
-    we_status status = scratch_bytes(backend, load, &plan->scratch_bytes, error);
+    we_status status = we_memory_scratch(backend, load, &plan->scratch_bytes, error);
     if (status != WE_OK)
         return status;
     uint64_t position_bytes = we_kv_position_bytes(load->layout), page_bytes = position_bytes * WE_PAGE_POSITIONS;

@@ -198,16 +198,13 @@ static we_status open_text(struct we_model *m, struct we_error *error)
 
 static we_status load(struct we_model *m, const struct we_model_options *options, struct we_error *error)
 {
-    struct we_load_options load_options = {
-        .decoder = &m->decoder,
-        .layout = &m->layout,
-        .max_rows = WE_MAX_ROWS,
-        .max_spans = options->max_sequences ? options->max_sequences : WE_DEFAULT_SEQUENCES,
-        .max_logit_rows = WE_MAX_LOGIT_ROWS,
-        .threads = options->threads,
-        .isa = options->isa,
-        .precision = options->precision ? options->precision : WE_PRECISION_EXACT,
-    };
+    struct we_load_options load_options = we_default_load_options(&m->decoder, &m->layout);
+    load_options.threads = options->threads;
+    load_options.isa = options->isa;
+    if (options->max_sequences)
+        load_options.max_spans = options->max_sequences;
+    if (options->precision)
+        load_options.precision = options->precision;
     if (load_options.max_spans > WE_MAX_LOGIT_ROWS)
         return we_error_set(error, WE_INVALID_ARGUMENT, "max_sequences is %u, where at most %u was expected",
                             load_options.max_spans, (unsigned)WE_MAX_LOGIT_ROWS);

@@ -11,6 +11,7 @@
 struct we_model_summary {
     struct we_arena arena;
     struct we_model_facts facts;
+    uint64_t scratch_bytes; /* of the back-end that would be used */
 };
 
 enum { MAX_FORMATS = 64 };
@@ -157,6 +158,11 @@ static we_status fill_facts(struct we_model_summary *summary, struct we_error *e
         facts->context_length = decoder.context_length;
         facts->tied_embeddings = decoder.lm_head.data == decoder.embed_tokens.data;
         find_heads(&decoder, facts);
+        struct we_load_options load = we_default_load_options(&decoder, &layout);
+        const struct we_backend *backend;
+        struct we_device_info device;
+        if (we_backend_select(NULL, &load, &backend, &device, NULL) == WE_OK)
+            we_memory_scratch(backend, &load, &summary->scratch_bytes, NULL);
         count_formats(&decoder, formats);
         facts->bits_per_weight = formats->total_parameters ? (double)formats->total_bits / (double)formats->total_parameters : 0;
         facts->quantizations = formats->counts;
@@ -204,9 +210,5 @@ const struct we_model_facts *we_model_summary_facts(const struct we_model_summar
 
 uint64_t we_model_summary_memory(const struct we_model_summary *summary, uint32_t context)
 {
-    enum { PROCESS_BYTES = 16 << 20 }; /* the program itself, the tokenizer, a batch of rows */
-    const struct we_model_facts *facts = &summary->facts;
-    uint64_t rows = (uint64_t)WE_MAX_ROWS * sizeof(float) * 8 * facts->hidden_size;
-    uint64_t logits = sizeof(float) * (uint64_t)facts->vocab_size;
-    return facts->weight_bytes + facts->kv_position_bytes * context + rows + logits + PROCESS_BYTES;
+    return summary->facts.weight_bytes + summary->scratch_bytes + summary->facts.kv_position_bytes * context;
 }
