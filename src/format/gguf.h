@@ -51,6 +51,8 @@ bool we_gguf_next_string(const struct we_gguf_value *array, const void **cursor,
 size_t we_gguf_tensor_count(const struct we_gguf *gguf);
 const struct we_gguf_tensor *we_gguf_tensor_at(const struct we_gguf *gguf, size_t index);
 const struct we_gguf_tensor *we_gguf_tensor_find(const struct we_gguf *gguf, const char *name);
+/* The bytes of this tensor will not be read for now: the system may take their memory back. */
+void we_gguf_release(const struct we_gguf *gguf, const struct we_gguf_tensor *tensor);
 /* "Q4_1", ...; "type 99" for an unknown one is not made here: NULL. */
 const char *we_ggml_type_name(uint32_t type);
 

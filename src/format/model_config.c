@@ -21,7 +21,8 @@ we_status we_config_open_file(const char *directory, const char *name, struct we
     if (status == WE_OK)
         status = we_json_parse(we_buf_str(&text), path, arena, &tree, error);
     if (status == WE_OK && tree->kind != WE_JSON_OBJECT)
-        status = we_error_set(error, WE_INVALID_FORMAT, "%s: an object was expected, not %s", path, we_json_kind_name(tree->kind));
+        status =
+            we_error_set(error, WE_INVALID_FORMAT, "%s: an object was expected, not %s", path, we_json_kind_name(tree->kind));
     we_buf_free(&text);
     if (status == WE_OK)
         *config = (struct we_config){tree, path};

@@ -145,8 +145,8 @@ static we_status from_entry(const struct we_quantization *q, const struct we_jso
 }
 
 we_status we_quantization_for(const struct we_quantization *q, const char *module, const struct we_tensor *weight,
-                              const struct we_tensor *scales, const struct we_tensor *biases, uint32_t in, struct we_quant *quant,
-                              struct we_error *error)
+                              const struct we_tensor *scales, const struct we_tensor *biases, uint32_t in,
+                              struct we_quant *quant, struct we_error *error)
 {
     *quant = (struct we_quant){WE_QUANT_NONE, 0, 0};
     const struct we_json *entry = q->present ? we_json_get(q->block, module) : NULL;
@@ -156,14 +156,15 @@ we_status we_quantization_for(const struct we_quantization *q, const char *modul
             return status;
     } else if (scales) {
         if (!q->present)
-            return we_error_set(error, WE_INVALID_FORMAT,
-                                "%s has no \"quantization\", but %s holds the scales of %s: the config belongs to another model",
-                                q->where, scales->file, module);
+            return we_error_set(
+                error, WE_INVALID_FORMAT,
+                "%s has no \"quantization\", but %s holds the scales of %s: the config belongs to another model", q->where,
+                scales->file, module);
         if (!infer(weight, scales, in, quant))
             return contradiction(q, module, weight, scales, in, "a quantisation", error);
     }
     if (quant->mode == WE_QUANT_AFFINE && biases == NULL)
-        return we_error_set(error, WE_INVALID_FORMAT, "%s: %s has scales, but the weights hold no %s.biases", scales->file, module,
-                            module);
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: %s has scales, but the weights hold no %s.biases", scales->file,
+                            module, module);
     return WE_OK;
 }

@@ -99,10 +99,11 @@ static we_status check_tensor(struct header *h, struct we_tensor *tensor, const 
     if (offsets[0] > offsets[1])
         return damaged(h, tensor->name, "it ends before it begins; the file is damaged");
     if (offsets[1] > h->data_size)
-        return we_error_set(h->error, WE_INVALID_FORMAT,
-                            "%s: tensor '%.*s' ends at byte %llu of the data, but the file has only %llu bytes of data: it is cut "
-                            "short or damaged; fetch it again",
-                            h->file, WE_STR_ARG(tensor->name), (unsigned long long)offsets[1], (unsigned long long)h->data_size);
+        return we_error_set(
+            h->error, WE_INVALID_FORMAT,
+            "%s: tensor '%.*s' ends at byte %llu of the data, but the file has only %llu bytes of data: it is cut "
+            "short or damaged; fetch it again",
+            h->file, WE_STR_ARG(tensor->name), (unsigned long long)offsets[1], (unsigned long long)h->data_size);
     if (need != found) {
         char shape[128];
         return we_error_set(h->error, WE_INVALID_FORMAT,
@@ -171,7 +172,8 @@ static we_status read_tensor(struct header *h, struct we_str name)
         return r->status;
     if (seen != 7)
         return damaged(h, tensor.name,
-                       seen & 1 ? (seen & 2 ? "its data_offsets are missing" : "its shape is missing") : "its dtype is missing");
+                       seen & 1 ? (seen & 2 ? "its data_offsets are missing" : "its shape is missing")
+                                : "its dtype is missing");
     we_status status = check_tensor(h, &tensor, offsets);
     return status == WE_OK ? add_tensor(h, &tensor) : status;
 }
@@ -195,7 +197,8 @@ static we_status check_overlap(struct header *h, size_t first)
     if (!sorted)
         qsort(tensors + first, count - first, sizeof *tensors, compare_data);
     for (size_t i = first + 1; i < count; i++) {
-        if (tensors[i].size && tensors[last].size && (uintptr_t)tensors[i].data - (uintptr_t)tensors[last].data < tensors[last].size)
+        if (tensors[i].size && tensors[last].size &&
+            (uintptr_t)tensors[i].data - (uintptr_t)tensors[last].data < tensors[last].size)
             return we_error_set(h->error, WE_INVALID_FORMAT, "%s: the data of the tensors '%.*s' and '%.*s' overlap", h->file,
                                 WE_STR_ARG(tensors[last].name), WE_STR_ARG(tensors[i].name));
         if (tensors[i].size)
@@ -230,20 +233,22 @@ static we_status read_file(struct we_safetensors *set, const void *bytes, size_t
 {
     const unsigned char *p = bytes;
     if (size < 8)
-        return we_error_set(error, WE_INVALID_FORMAT, "%s: %zu bytes are too few for a safetensors file; fetch it again", file, size);
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: %zu bytes are too few for a safetensors file; fetch it again", file,
+                            size);
     if (size > 8 && memcmp(p, "version ", 8) == 0)
-        return we_error_set(error, WE_INVALID_FORMAT,
-                            "%s: this is a Git LFS pointer and not the weights themselves; run 'git lfs pull' where it came from",
-                            file);
+        return we_error_set(
+            error, WE_INVALID_FORMAT,
+            "%s: this is a Git LFS pointer and not the weights themselves; run 'git lfs pull' where it came from", file);
     uint64_t length = read_u64_le(p);
     if (length > MAX_HEADER)
-        return we_error_set(error, WE_INVALID_FORMAT,
-                            "%s: the header claims %llu bytes, more than the %d that are allowed: no safetensors file, or damaged",
-                            file, (unsigned long long)length, MAX_HEADER);
+        return we_error_set(
+            error, WE_INVALID_FORMAT,
+            "%s: the header claims %llu bytes, more than the %d that are allowed: no safetensors file, or damaged", file,
+            (unsigned long long)length, MAX_HEADER);
     if (length > size - 8)
         return we_error_set(error, WE_INVALID_FORMAT,
-                            "%s: the header claims %llu bytes, but the file has %zu in all: it is cut short; fetch it again", file,
-                            (unsigned long long)length, size);
+                            "%s: the header claims %llu bytes, but the file has %zu in all: it is cut short; fetch it again",
+                            file, (unsigned long long)length, size);
     struct header h = {
         .set = set,
         .file = file,
@@ -273,7 +278,8 @@ static we_status sort_names(struct we_safetensors *set, struct we_error *error)
     for (size_t i = 1; i < set->count; i++)
         if (we_str_equal(t[i - 1].name, t[i].name)) {
             if (t[i - 1].file == t[i].file)
-                return we_error_set(error, WE_INVALID_FORMAT, "%s: the tensor '%.*s' occurs twice", t[i].file, WE_STR_ARG(t[i].name));
+                return we_error_set(error, WE_INVALID_FORMAT, "%s: the tensor '%.*s' occurs twice", t[i].file,
+                                    WE_STR_ARG(t[i].name));
             return we_error_set(error, WE_INVALID_FORMAT, "the tensor '%.*s' occurs in both %s and %s", WE_STR_ARG(t[i].name),
                                 t[i - 1].file, t[i].file);
         }
@@ -345,7 +351,8 @@ static we_status add_entry(struct index *index, struct we_json_reader *r, struct
         return r->status;
     if (status == WE_OK && (file.length == 0 || file.length > 255 || memchr(file.data, '/', file.length) ||
                             memchr(file.data, '\0', file.length) || we_str_equal_c(file, "..")))
-        return we_error_set(error, WE_INVALID_FORMAT, "%s: '%.*s' is no name of a file beside it", index->path, WE_STR_ARG(file));
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: '%.*s' is no name of a file beside it", index->path,
+                            WE_STR_ARG(file));
     if (status == WE_OK)
         status = keep_text(index, file, &entry->file, error);
     index->count += status == WE_OK;
@@ -443,7 +450,8 @@ static bool is_weights(const char *name, bool any)
 }
 
 /* Without an index: model*.safetensors, else all that are no adapters. */
-static we_status plain_files(const char *directory, struct we_arena *arena, char ***names, size_t *count, struct we_error *error)
+static we_status plain_files(const char *directory, struct we_arena *arena, char ***names, size_t *count,
+                             struct we_error *error)
 {
     char **all;
     size_t n;
@@ -471,8 +479,8 @@ static we_status open_files(const char *directory, struct index *index, bool ind
     size_t count = 0;
     we_status status = indexed ? read_index(index, error) : WE_OK;
     if (status == WE_OK)
-        status = indexed ? index_files(index, &names, &count, error)
-                         : plain_files(directory, &index->arena, &names, &count, error);
+        status =
+            indexed ? index_files(index, &names, &count, error) : plain_files(directory, &index->arena, &names, &count, error);
     struct we_safetensors *set = NULL;
     if (status == WE_OK)
         status = new_set(count, &set, error);
@@ -480,8 +488,8 @@ static we_status open_files(const char *directory, struct index *index, bool ind
         char *path = we_path_join(&index->arena, directory, names[i]);
         status = path ? map_file(set, path, error) : we_error_memory(error, directory);
         if (status == WE_NOT_FOUND && indexed)
-            status = we_error_set(error, WE_INVALID_FORMAT, "%s names the file %s, which is missing: the download is incomplete",
-                                  index->path, names[i]);
+            status = we_error_set(error, WE_INVALID_FORMAT,
+                                  "%s names the file %s, which is missing: the download is incomplete", index->path, names[i]);
     }
     if (status == WE_OK)
         status = sort_names(set, error);

@@ -4,22 +4,10 @@ static const struct {
     const char *name;
     uint8_t size;
 } dtypes[WE_DTYPE_COUNT] = {
-    [WE_DTYPE_NONE] = {"none", 0},
-    [WE_F32] = {"F32", 4},
-    [WE_F16] = {"F16", 2},
-    [WE_BF16] = {"BF16", 2},
-    [WE_F64] = {"F64", 8},
-    [WE_U8] = {"U8", 1},
-    [WE_I8] = {"I8", 1},
-    [WE_U16] = {"U16", 2},
-    [WE_I16] = {"I16", 2},
-    [WE_U32] = {"U32", 4},
-    [WE_I32] = {"I32", 4},
-    [WE_U64] = {"U64", 8},
-    [WE_I64] = {"I64", 8},
-    [WE_BOOL] = {"BOOL", 1},
-    [WE_F8_E4M3] = {"F8_E4M3", 1},
-    [WE_F8_E5M2] = {"F8_E5M2", 1},
+    [WE_DTYPE_NONE] = {"none", 0}, [WE_F32] = {"F32", 4},   [WE_F16] = {"F16", 2},         [WE_BF16] = {"BF16", 2},
+    [WE_F64] = {"F64", 8},         [WE_U8] = {"U8", 1},     [WE_I8] = {"I8", 1},           [WE_U16] = {"U16", 2},
+    [WE_I16] = {"I16", 2},         [WE_U32] = {"U32", 4},   [WE_I32] = {"I32", 4},         [WE_U64] = {"U64", 8},
+    [WE_I64] = {"I64", 8},         [WE_BOOL] = {"BOOL", 1}, [WE_F8_E4M3] = {"F8_E4M3", 1}, [WE_F8_E5M2] = {"F8_E5M2", 1},
     [WE_F8_E8M0] = {"F8_E8M0", 1},
 };
 

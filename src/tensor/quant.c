@@ -6,10 +6,8 @@ static const struct {
     const char *name;
     struct we_quant defaults;
 } modes[WE_QUANT_MODE_COUNT] = {
-    [WE_QUANT_NONE] = {"none", {WE_QUANT_NONE, 0, 0}},
-    [WE_QUANT_AFFINE] = {"affine", {WE_QUANT_AFFINE, 4, 64}},
-    [WE_QUANT_MXFP4] = {"mxfp4", {WE_QUANT_MXFP4, 4, 32}},
-    [WE_QUANT_MXFP8] = {"mxfp8", {WE_QUANT_MXFP8, 8, 32}},
+    [WE_QUANT_NONE] = {"none", {WE_QUANT_NONE, 0, 0}},     [WE_QUANT_AFFINE] = {"affine", {WE_QUANT_AFFINE, 4, 64}},
+    [WE_QUANT_MXFP4] = {"mxfp4", {WE_QUANT_MXFP4, 4, 32}}, [WE_QUANT_MXFP8] = {"mxfp8", {WE_QUANT_MXFP8, 8, 32}},
     [WE_QUANT_NVFP4] = {"nvfp4", {WE_QUANT_NVFP4, 4, 16}},
 };
 
