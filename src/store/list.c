@@ -68,7 +68,7 @@ static bool shards_are_there(const char *folder, struct we_str index, const char
             if (!we_json_enter_object(&reader))
                 break;
             while (complete && we_json_next_key(&reader, &key) && we_json_read_string(&reader, &shard)) {
-                if (we_str_equal(shard, we_buf_str(&last)))
+                if (last.length && we_str_equal(shard, we_buf_str(&last)))
                     continue;
                 complete = shard_is_there(folder, shard, arena);
                 we_buf_clear(&last);

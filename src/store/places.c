@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { LARGEST_REF = 1 << 16 };
+
 /* ---- the two roots ---- */
 
 static const char *absolute_variable(const char *name)
@@ -89,7 +91,7 @@ static we_status main_snapshot(const char *refs, const char *snapshots, struct w
 {
     struct we_buf text = {0};
     struct we_error ignored;
-    we_status status = we_file_read(refs, 256, &text, &ignored);
+    we_status status = we_file_read(refs, LARGEST_REF, &text, &ignored);
     *path = NULL;
     if (status == WE_OK) {
         struct we_str commit = we_buf_str(&text);
