@@ -1,0 +1,304 @@
+/* The CPU back-end: load, batches, pages. A batch runs within submit, on the caller's thread and the pool's. */
+#include "backend/cpu/executor.h"
+
+#include "base/system.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- memory ---- */
+
+/* Counts bytes, or allocates them: load and estimate go through the same list of buffers. */
+struct sink {
+    bool allocate, failed;
+    uint64_t bytes;
+    void **list;
+};
+
+enum { HEADER = 64 };
+
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    return b && a > UINT64_MAX / 2 / b ? UINT64_MAX / 2 : a * b;
+}
+
+/* (count) elements of `size`, zeroed, aligned to HEADER. Large ones cost nothing until they are touched. */
+static void *take(struct sink *sink, uint64_t count, uint64_t size)
+{
+    uint64_t bytes = times(count, size) + 2 * HEADER;
+    sink->bytes = sink->bytes > UINT64_MAX / 2 - bytes ? UINT64_MAX / 2 : sink->bytes + bytes;
+    if (!sink->allocate || sink->failed)
+        return NULL;
+    void *block = bytes <= SIZE_MAX / 2 ? calloc(1, (size_t)bytes) : NULL;
+    if (block == NULL) {
+        sink->failed = true;
+        return NULL;
+    }
+    *(void **)block = *sink->list; /* the blocks are a list, through their first bytes */
+    *sink->list = block;
+    return (void *)(((uintptr_t)block + sizeof(void *) + HEADER - 1) & ~(uintptr_t)(HEADER - 1));
+}
+
+static void take_scratch(struct we_executor *e, struct sink *sink)
+{
+    const struct we_cpu_plan *plan = &e->plan;
+    struct we_cpu_scratch *all = take(sink, e->threads, sizeof *e->scratch);
+    e->scratch = all;
+    for (uint32_t i = 0; i < e->threads; i++) {
+        struct we_cpu_scratch s = {
+            .panel = take(sink, (uint64_t)(WE_CPU_PANEL_ROWS + 1) * WE_CPU_PANEL_STRIDE, sizeof(float)),
+            .piece = {take(sink, WE_CPU_PIECE_VALUES, sizeof(float)), take(sink, WE_CPU_PIECE_VALUES, sizeof(float))},
+            .scores = take(sink, (uint64_t)WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK, sizeof(float)),
+            .chunk_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
+            .state_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
+        };
+        for (int order = 0; order < WE_CPU_ORDER_COUNT; order++) {
+            s.x[order] = take(sink, times(WE_CPU_PRIVATE_ROWS, plan->hidden.stride), sizeof(float));
+            s.kept_x[order] = take(sink, times(WE_CPU_PRIVATE_ROWS, plan->hidden.stride), sizeof(float));
+        }
+        if (all)
+            all[i] = s;
+    }
+}
+
+static void take_buffers(struct we_executor *e, struct sink *sink)
+{
+    const struct we_load_options *o = &e->options;
+    const struct we_cpu_plan *plan = &e->plan;
+    const uint64_t rows = o->max_rows, kept = o->max_logit_rows;
+    e->stream = take(sink, times(rows, plan->hidden.stride), sizeof(float));
+    e->kept_stream = take(sink, times(kept, plan->hidden.stride), sizeof(float));
+    for (int order = 0; order < WE_CPU_ORDER_COUNT; order++) {
+        bool wanted = order == WE_CPU_NATURAL || plan->orders[order];
+        e->x[order] = take(sink, wanted ? times(rows, plan->hidden.stride) : 0, sizeof(float));
+        e->kept_x[order] = take(sink, wanted ? times(kept, plan->hidden.stride) : 0, sizeof(float));
+    }
+    e->q = take(sink, times(rows, plan->q.stride), sizeof(float));
+    e->k = take(sink, times(rows, plan->k.stride), sizeof(float));
+    e->v = take(sink, times(rows, plan->v.stride), sizeof(float));
+    e->inner = take(sink, times(rows, plan->inner.stride), sizeof(float));
+    e->block_out = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));
+    e->step_sum = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));
+    e->angles = take(sink, times(times(rows, plan->num_ropes), 2 * (uint64_t)plan->max_pairs), sizeof(float));
+    e->logits = take(sink, times(kept, o->decoder->vocab_size), sizeof(float));
+    e->spans = take(sink, o->max_spans, sizeof *e->spans);
+    e->tokens = take(sink, rows, sizeof *e->tokens);
+    e->row_span = take(sink, rows, sizeof *e->row_span);
+    e->kept = take(sink, rows, sizeof *e->kept);
+    take_scratch(e, sink);
+    float **pages = take(sink, o->layout->num_groups, sizeof *e->pages);
+    e->pages = pages;
+    for (uint32_t g = 0; g < o->layout->num_groups; g++) {
+        float *group = take(sink, times(o->num_pages[g], o->layout->groups[g].page_values), sizeof(float));
+        if (pages)
+            pages[g] = group;
+    }
+}
+
+/* ---- load ---- */
+
+static uint32_t threads_of(const struct we_load_options *options)
+{
+    return options->threads ? options->threads : we_processor_count();
+}
+
+static bool probe(const struct we_load_options *options, struct we_device_info *info)
+{
+    const struct we_cpu_kernels *kernels = we_cpu_kernels_select(options ? options->isa : NULL, NULL);
+    uint32_t threads = options ? threads_of(options) : we_processor_count();
+    snprintf(info->name, sizeof info->name, "cpu (%s, %u thread%s)", kernels ? kernels->name : "unknown instruction set", threads,
+             threads == 1 ? "" : "s");
+    info->memory_available = we_memory_available();
+    return true;
+}
+
+/* All but memory and threads. */
+static we_status prepare(const struct we_load_options *options, struct we_executor *e, struct we_error *error)
+{
+    enum { MOST = 1 << 20 };
+    *e = (struct we_executor){.options = *options, .threads = threads_of(options)};
+    e->kernels = we_cpu_kernels_select(options->isa, error);
+    if (e->kernels == NULL)
+        return error && error->status != WE_OK ? error->status : WE_UNSUPPORTED;
+    if (options->precision == WE_PRECISION_FAST)
+        return we_error_set(error, WE_UNSUPPORTED, "precision 'fast' is not built into the CPU back-end; use 'exact'");
+    if (options->layout->dtype != WE_F32)
+        return we_error_set(error, WE_UNSUPPORTED, "a KV cache of type %s; the CPU back-end has F32",
+                            we_dtype_name(options->layout->dtype));
+    if (options->max_rows == 0 || options->max_rows > MOST || options->max_spans == 0 || options->max_spans > MOST ||
+        options->max_logit_rows > options->max_rows || e->threads > 1024)
+        return we_error_set(error, WE_INVALID_ARGUMENT,
+                            "an executor for %u rows, %u sequences, %u rows of logits and %u threads; from 1 to %d rows and "
+                            "sequences, no more rows of logits than rows, and at most 1024 threads were expected",
+                            options->max_rows, options->max_spans, options->max_logit_rows, e->threads, (int)MOST);
+    return we_cpu_plan_make(options, &e->plan, error);
+}
+
+static we_status estimate(const struct we_load_options *options, uint64_t *bytes, struct we_error *error)
+{
+    struct we_executor e;
+    we_status status = prepare(options, &e, error);
+    if (status != WE_OK)
+        return status;
+    struct sink sink = {0};
+    take_buffers(&e, &sink);
+    uint64_t plan = e.plan.num_blocks * sizeof *e.plan.blocks + e.plan.num_steps * sizeof *e.plan.steps;
+    *bytes = sink.bytes + sizeof e + plan + e.threads * (uint64_t)(64 * 1024);
+    we_cpu_plan_free(&e.plan);
+    return WE_OK;
+}
+
+static void unload(struct we_executor *e)
+{
+    if (e == NULL)
+        return;
+    we_pool_free(e->pool);
+    for (void *block = e->allocations, *next; block; block = next) {
+        next = *(void **)block;
+        free(block);
+    }
+    we_cpu_plan_free(&e->plan);
+    free(e);
+}
+
+static we_status load(const struct we_load_options *options, struct we_executor **executor, struct we_error *error)
+{
+    *executor = NULL;
+    struct we_executor *e = aligned_alloc(64, (sizeof *e + 63) & ~(size_t)63);
+    if (e == NULL)
+        return we_error_memory(error, "the executor");
+    we_status status = prepare(options, e, error);
+    if (status != WE_OK) {
+        free(e);
+        return status;
+    }
+    struct sink sink = {.allocate = true, .list = &e->allocations};
+    take_buffers(e, &sink);
+    if (sink.failed)
+        status = we_error_set(error, WE_OUT_OF_MEMORY,
+                              "out of memory for the KV cache and buffers, %llu MB in all; a shorter context or fewer sequences "
+                              "need less",
+                              (unsigned long long)(sink.bytes / 1000000));
+    else
+        status = we_pool_new(e->threads, &e->pool, error);
+    if (status != WE_OK) {
+        unload(e);
+        return status;
+    }
+    *executor = e;
+    return WE_OK;
+}
+
+/* ---- batches ---- */
+
+static we_status check_pages(const struct we_executor *e, const struct we_span *s, uint32_t index, struct we_error *error)
+{
+    const struct we_kv_layout *layout = e->options.layout;
+    for (uint32_t g = 0; g < layout->num_groups; g++) {
+        uint32_t window = layout->groups[g].window;
+        uint32_t seen = window && s->position + 1 > window ? s->position + 1 - window : 0;
+        if (s->page_tables == NULL || s->page_tables[g] == NULL)
+            return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has no page table for group %u", index, g);
+        for (uint32_t p = seen / WE_PAGE_POSITIONS; p <= (s->position + s->num_rows - 1) / WE_PAGE_POSITIONS; p++)
+            if (s->page_tables[g][p] >= e->options.num_pages[g])
+                return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has no page for positions %u to %u in group %u", index,
+                                    p * WE_PAGE_POSITIONS, p * WE_PAGE_POSITIONS + WE_PAGE_POSITIONS - 1, g);
+    }
+    return WE_OK;
+}
+
+static we_status check_span(const struct we_executor *e, const struct we_span *s, uint32_t index, uint32_t first_row,
+                            uint32_t num_rows, struct we_error *error)
+{
+    if (s->first_row != first_row || s->num_rows == 0 || s->num_rows > num_rows - first_row || s->num_logit_rows > s->num_rows)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has rows %u to %u and %u rows of logits, in a batch of %u rows",
+                            index, s->first_row, s->first_row + s->num_rows, s->num_logit_rows, num_rows);
+    if (s->position > UINT32_MAX - WE_PAGE_POSITIONS - s->num_rows || (unsigned)s->rope_mode > WE_ROPE_LONG ||
+        (unsigned)s->phase > WE_PHASE_DECODE)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has position %u, rope mode %d, phase %d", index, s->position,
+                            (int)s->rope_mode, (int)s->phase);
+    return check_pages(e, s, index, error);
+}
+
+/* Copies the batch, checking it. */
+static we_status accept(struct we_executor *e, const struct we_batch *batch, struct we_error *error)
+{
+    const struct we_load_options *o = &e->options;
+    if (batch->num_rows == 0 || batch->num_rows > o->max_rows || batch->num_spans == 0 || batch->num_spans > o->max_spans)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a batch of %u rows and %u spans; the executor takes 1 to %u and 1 to %u",
+                            batch->num_rows, batch->num_spans, o->max_rows, o->max_spans);
+    uint32_t row = 0, kept = 0;
+    for (uint32_t i = 0; i < batch->num_spans; i++) {
+        const struct we_span *s = &batch->spans[i];
+        we_status status = check_span(e, s, i, row, batch->num_rows, error);
+        if (status != WE_OK)
+            return status;
+        e->spans[i] = (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position, kept, s->num_logit_rows,
+                                           s->rope_mode};
+        if (s->num_logit_rows > o->max_logit_rows - kept)
+            return we_error_set(error, WE_INVALID_ARGUMENT, "a batch that asks for more than %u rows of logits", o->max_logit_rows);
+        for (uint32_t r = 0; r < s->num_rows; r++, row++) {
+            e->row_span[row] = i;
+            e->kept[row] = r >= s->num_rows - s->num_logit_rows ? kept++ : UINT32_MAX;
+        }
+    }
+    if (row != batch->num_rows)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a batch of %u rows whose spans have %u", batch->num_rows, row);
+    for (uint32_t i = 0; i < batch->num_rows; i++)
+        if (batch->tokens[i] >= o->decoder->vocab_size)
+            return we_error_set(error, WE_INVALID_ARGUMENT, "token id %u; the model has ids 0 to %u", batch->tokens[i],
+                                o->decoder->vocab_size - 1);
+    memcpy(e->tokens, batch->tokens, batch->num_rows * sizeof *e->tokens);
+    e->num_rows = batch->num_rows;
+    e->num_spans = batch->num_spans;
+    e->num_kept = kept;
+    return WE_OK;
+}
+
+static we_status submit(struct we_executor *e, const struct we_batch *batch, uint64_t *ticket, struct we_error *error)
+{
+    if (e->pending)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a batch is under way: poll it before the next");
+    we_status status = accept(e, batch, error);
+    if (status != WE_OK)
+        return status;
+    for (int i = 0; i < WE_CPU_CURSORS; i++)
+        atomic_store_explicit(&e->cursors[i].value, 0, memory_order_relaxed);
+    we_pool_run(e->pool, we_cpu_walk, e);
+    e->pending = true;
+    e->ticket++;
+    if (ticket)
+        *ticket = e->ticket;
+    return WE_OK;
+}
+
+static bool poll(struct we_executor *e, struct we_batch_result *result)
+{
+    if (!e->pending)
+        return false;
+    e->pending = false;
+    *result = (struct we_batch_result){.logits = e->logits, .num_logit_rows = e->num_kept, .ticket = e->ticket, .status = WE_OK};
+    return true;
+}
+
+static we_status copy_page(struct we_executor *e, uint32_t group, we_page from, we_page to, struct we_error *error)
+{
+    const struct we_kv_layout *layout = e->options.layout;
+    if (group >= layout->num_groups || from >= e->options.num_pages[group] || to >= e->options.num_pages[group])
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a copy of page %u to page %u of group %u: there is none", from, to, group);
+    size_t values = layout->groups[group].page_values;
+    if (from != to)
+        memcpy(e->pages[group] + to * values, e->pages[group] + from * values, values * sizeof(float));
+    return WE_OK;
+}
+
+const struct we_backend we_backend_cpu = {
+    .name = "cpu",
+    .probe = probe,
+    .estimate = estimate,
+    .load = load,
+    .submit = submit,
+    .poll = poll,
+    .copy_page = copy_page,
+    .unload = unload,
+};

@@ -1,0 +1,46 @@
+/* Names of the kernels of one instruction set. Each source file that includes this is compiled once for each set, with
+ * WE_CPU_ISA defined as its name. */
+#ifndef WE_BACKEND_CPU_KERNELS_H
+#define WE_BACKEND_CPU_KERNELS_H
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/simd.h"
+
+#define KERNEL_JOIN2(name, isa) we_cpu_##name##_##isa
+#define KERNEL_JOIN(name, isa) KERNEL_JOIN2(name, isa)
+#define KERNEL(name) KERNEL_JOIN(name, WE_CPU_ISA)
+#define KERNEL_TEXT2(isa) #isa
+#define KERNEL_TEXT(isa) KERNEL_TEXT2(isa)
+
+/* Loops over a constant number of rows, tokens or vectors, whose arrays must become registers. */
+#define UNROLL _Pragma("GCC unroll 16")
+
+void KERNEL(multiply)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const float *x, size_t x_stride,
+                      uint32_t tokens, float *out, size_t out_stride, float *panel);
+void KERNEL(unpack_row)(const struct we_cpu_matrix *matrix, uint32_t row, float *out);
+void KERNEL(norm)(const struct we_norm *norm, const float *x, float *out);
+void KERNEL(rope)(float *x, uint32_t width, const float *cosine, const float *sine, uint32_t pairs, bool interleaved,
+                  float scale);
+void KERNEL(activate)(enum we_activation activation, const float *gate, const float *up, uint32_t count, float *out);
+void KERNEL(add_scaled)(float *y, float a, const float *x, uint32_t count);
+void KERNEL(attend)(struct we_cpu_attend *attend);
+void KERNEL(merge)(float *max, float *sum, float *out, float chunk_max, float chunk_sum, const float *chunk_out,
+                   uint32_t width);
+
+/* LANES elements of an array from `index`; _n: only the first n, the others 0. */
+INLINE vf load_floats(enum we_dtype dtype, const void *data, size_t index)
+{
+    const uint8_t *p = (const uint8_t *)data + (dtype == WE_F32 ? 4 : 2) * index;
+    if (dtype == WE_F32)
+        return v_load(p);
+    return dtype == WE_F16 ? v_load_f16(p) : v_load_bf16(p);
+}
+INLINE vf load_floats_n(enum we_dtype dtype, const void *data, size_t index, size_t n)
+{
+    const uint8_t *p = (const uint8_t *)data + (dtype == WE_F32 ? 4 : 2) * index;
+    if (dtype == WE_F32)
+        return v_load_n(p, n);
+    return dtype == WE_F16 ? v_load_f16_n(p, n) : v_load_bf16_n(p, n);
+}
+
+#endif

@@ -1,0 +1,246 @@
+#include "backend/cpu/plan.h"
+
+#include <stdlib.h>
+
+static we_status check_vector(const struct we_vector *vector, const char *what, struct we_error *error)
+{
+    if (vector->data && !we_dtype_is_float(vector->dtype))
+        return we_error_set(error, WE_UNSUPPORTED, "%s of type %s; the CPU back-end computes with F32, F16 and BF16", what,
+                            we_dtype_name(vector->dtype));
+    return WE_OK;
+}
+
+/* `width`: what the norm must be of, if it is there. */
+static we_status check_norm(const struct we_norm *norm, uint32_t width, const char *what, struct we_error *error)
+{
+    if (norm->kind == WE_NORM_NONE)
+        return WE_OK;
+    if (norm->kind != WE_NORM_RMS && norm->kind != WE_NORM_LAYER)
+        return we_error_set(error, WE_UNSUPPORTED, "%s: the CPU back-end has no norm of kind %d", what, (int)norm->kind);
+    if (norm->width != width)
+        return we_error_set(error, WE_UNSUPPORTED, "%s over %u values; the CPU back-end has it over %u", what, norm->width, width);
+    we_status status = check_vector(&norm->weight, what, error);
+    return status == WE_OK ? check_vector(&norm->bias, what, error) : status;
+}
+
+/* A matrix that must be there, of a shape. rows 0: any. */
+static we_status make_matrix(struct we_cpu_matrix *m, const struct we_linear *linear, uint32_t rows, uint32_t in,
+                             const char *what, struct we_error *error)
+{
+    if (linear->data == NULL)
+        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no such block without %s", what);
+    we_status status = we_cpu_matrix_init(m, linear, error);
+    if (status == WE_OK && ((rows && linear->rows != rows) || linear->in != in))
+        status = we_error_set(error, WE_INVALID_FORMAT, "%s: %s of %u x %u, where %u x %u was expected",
+                              linear->name ? linear->name : "the decoder", what, linear->rows, linear->in,
+                              rows ? rows : linear->rows, in);
+    return status;
+}
+
+static uint32_t rope_slot(struct we_cpu_plan *plan, const struct we_rope *rope)
+{
+    for (uint32_t i = 0; i < plan->num_ropes; i++) {
+        const struct we_rope *r = plan->ropes[i];
+        if (r->rotary_dim == rope->rotary_dim && r->inv_freq[0] == rope->inv_freq[0] && r->inv_freq[1] == rope->inv_freq[1] &&
+            r->mscale[0] == rope->mscale[0] && r->mscale[1] == rope->mscale[1])
+            return i;
+    }
+    plan->ropes[plan->num_ropes] = rope;
+    return plan->num_ropes++;
+}
+
+static void widen(struct we_cpu_shape *shape, uint32_t width)
+{
+    if (width > shape->width)
+        shape->width = width;
+}
+
+static we_status check_attention(const struct we_attention *a, struct we_error *error)
+{
+    uint32_t heads = a->num_attention_heads, kv_heads = a->num_key_value_heads, v_dim = a->v_head_dim;
+    if (heads == 0 || kv_heads == 0 || heads % kv_heads != 0 || a->head_dim == 0 || v_dim == 0 ||
+        (uint64_t)heads * a->head_dim > WE_CPU_MAX_WIDTH || (uint64_t)heads * v_dim > WE_CPU_MAX_WIDTH)
+        return we_error_set(error, WE_INVALID_FORMAT, "attention with %u heads, %u key/value heads, head size %u and %u", heads,
+                            kv_heads, a->head_dim, v_dim);
+    if (a->rope.rotary_dim > a->head_dim || a->rope.rotary_dim % 2 != 0)
+        return we_error_set(error, WE_INVALID_FORMAT, "rotary embedding of %u values in heads of %u", a->rope.rotary_dim,
+                            a->head_dim);
+    if (a->rope.rotary_dim && (a->rope.inv_freq[0] == NULL || a->rope.inv_freq[1] == NULL))
+        return we_error_set(error, WE_INVALID_FORMAT, "rotary embedding without frequencies");
+    if (a->mask != WE_MASK_CAUSAL && a->mask != WE_MASK_SLIDING)
+        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no attention mask of kind %d", (int)a->mask);
+    if (a->mask == WE_MASK_SLIDING && a->window == 0)
+        return we_error_set(error, WE_INVALID_FORMAT, "attention with a sliding window of 0 positions");
+    we_status status = check_norm(&a->q_norm, a->head_dim, "the norm of queries", error);
+    return status == WE_OK ? check_norm(&a->k_norm, a->head_dim, "the norm of keys", error) : status;
+}
+
+static we_status plan_state(const struct we_kv_layout *layout, const struct we_attention *a, uint32_t state,
+                            struct we_cpu_block *b, struct we_error *error)
+{
+    if (state >= layout->num_entries)
+        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no attention without a KV cache of its own");
+    const struct we_kv_entry *entry = &layout->entries[state];
+    uint32_t k_width = a->num_key_value_heads * a->head_dim, v_width = a->num_key_value_heads * a->v_head_dim;
+    uint32_t window = layout->groups[entry->group].window;
+    if (entry->k_width != k_width || entry->v_width != v_width ||
+        (window && (a->mask != WE_MASK_SLIDING || a->window > window)))
+        return we_error_set(error, WE_INVALID_ARGUMENT, "the KV layout is not that of this decoder (entry %u)", state);
+    b->group = entry->group;
+    b->k_offset = 0;
+    for (uint32_t i = 0; i < layout->num_entries; i++) {
+        const struct we_kv_entry *other = &layout->entries[i];
+        if (other->group == entry->group && other->index < entry->index)
+            b->k_offset += ((size_t)other->k_width + other->v_width) * WE_PAGE_POSITIONS;
+    }
+    b->v_offset = b->k_offset + (size_t)k_width * WE_PAGE_POSITIONS;
+    if (b->v_offset + (size_t)v_width * WE_PAGE_POSITIONS > layout->groups[entry->group].page_values)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "the KV layout's pages are too small for its entries (entry %u)", state);
+    return WE_OK;
+}
+
+static we_status plan_attention(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                struct we_error *error)
+{
+    const struct we_attention *a = b->block->op.attention;
+    const uint32_t hidden = options->decoder->hidden_size;
+    we_status status = check_attention(a, error);
+    if (status != WE_OK)
+        return status;
+    uint32_t q_width = a->num_attention_heads * a->head_dim, out_width = a->num_attention_heads * a->v_head_dim;
+    uint32_t k_width = a->num_key_value_heads * a->head_dim, v_width = a->num_key_value_heads * a->v_head_dim;
+    if ((status = make_matrix(&b->q, &a->q_proj, q_width, hidden, "q_proj", error)) != WE_OK ||
+        (status = make_matrix(&b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK ||
+        (status = make_matrix(&b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK ||
+        (status = make_matrix(&b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
+        (status = plan_state(options->layout, a, b->block->state, b, error)) != WE_OK)
+        return status;
+    plan->orders[we_cpu_matrix_order(&b->q)] = true;
+    plan->orders[we_cpu_matrix_order(&b->k)] = true;
+    plan->orders[we_cpu_matrix_order(&b->v)] = true;
+    widen(&plan->q, q_width);
+    widen(&plan->k, k_width);
+    widen(&plan->v, v_width);
+    widen(&plan->inner, out_width);
+    plan->max_v_head_dim = a->v_head_dim > plan->max_v_head_dim ? a->v_head_dim : plan->max_v_head_dim;
+    plan->max_pairs = a->rope.rotary_dim / 2 > plan->max_pairs ? a->rope.rotary_dim / 2 : plan->max_pairs;
+    b->rope = rope_slot(plan, &a->rope);
+    return WE_OK;
+}
+
+static we_status plan_feed_forward(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                   struct we_error *error)
+{
+    const struct we_feed_forward *f = b->block->op.feed_forward;
+    const uint32_t hidden = options->decoder->hidden_size, inner = f->up_proj.rows;
+    if (f->activation != WE_ACTIVATION_SILU)
+        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no activation function of kind %d", (int)f->activation);
+    we_status status;
+    if ((status = make_matrix(&b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK ||
+        (status = make_matrix(&b->up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
+        (status = make_matrix(&b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
+        return status;
+    plan->orders[we_cpu_matrix_order(&b->gate)] = true;
+    plan->orders[we_cpu_matrix_order(&b->up)] = true;
+    widen(&plan->inner, inner);
+    return WE_OK;
+}
+
+static we_status plan_block(const struct we_load_options *options, struct we_cpu_plan *plan, const struct we_block *block,
+                            struct we_error *error)
+{
+    const uint32_t hidden = options->decoder->hidden_size;
+    struct we_cpu_block *b = &plan->blocks[plan->num_blocks];
+    *b = (struct we_cpu_block){.block = block};
+    we_status status;
+    if ((status = check_norm(&block->pre_norm, hidden, "the norm before a block", error)) != WE_OK ||
+        (status = check_norm(&block->post_norm, hidden, "the norm after a block", error)) != WE_OK)
+        return status;
+    switch (block->kind) {
+    case WE_BLOCK_ATTENTION:
+        status = plan_attention(options, plan, b, error);
+        break;
+    case WE_BLOCK_FEED_FORWARD:
+        status = plan_feed_forward(options, plan, b, error);
+        break;
+    default:
+        status = we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no block of kind %d", (int)block->kind);
+    }
+    plan->num_blocks++;
+    return status;
+}
+
+static we_status plan_layer(const struct we_load_options *options, struct we_cpu_plan *plan, const struct we_layer *layer,
+                            struct we_error *error)
+{
+    for (uint32_t s = 0; s < layer->num_steps; s++) {
+        const struct we_step *step = &layer->steps[s];
+        struct we_cpu_step *planned = &plan->steps[plan->num_steps++];
+        *planned = (struct we_cpu_step){plan->num_blocks, step->num_blocks, step->residual_multiplier, false};
+        planned->direct = step->num_blocks == 1 && step->blocks[0].post_norm.kind == WE_NORM_NONE;
+        plan->has_sums = plan->has_sums || !planned->direct;
+        for (uint32_t i = 0; i < step->num_blocks; i++) {
+            if (step->blocks[i].kind == WE_BLOCK_ATTENTION) /* rows may be dropped only where a step begins */
+                plan->prune_block = i == 0 ? plan->num_blocks : UINT32_MAX;
+            we_status status = plan_block(options, plan, &step->blocks[i], error);
+            if (status != WE_OK)
+                return status;
+        }
+    }
+    return WE_OK;
+}
+
+static size_t stride_of(uint32_t width)
+{
+    size_t padded = ((size_t)width + WE_CPU_ALIGN - 1) / WE_CPU_ALIGN * WE_CPU_ALIGN;
+    return padded + 16; /* rows of a power of two would share cache sets */
+}
+
+static we_status plan_decoder(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_error *error)
+{
+    const struct we_decoder *d = options->decoder;
+    we_status status;
+    if ((status = make_matrix(&plan->embed, &d->embed_tokens, d->vocab_size, d->hidden_size, "embed_tokens", error)) != WE_OK ||
+        (status = make_matrix(&plan->head, &d->lm_head, d->vocab_size, d->hidden_size, "lm_head", error)) != WE_OK ||
+        (status = check_norm(&d->norm, d->hidden_size, "the last norm", error)) != WE_OK)
+        return status;
+    plan->orders[we_cpu_matrix_order(&plan->head)] = true;
+    for (uint32_t i = 0; i < d->num_layers; i++)
+        if ((status = plan_layer(options, plan, &d->layers[i], error)) != WE_OK) {
+            we_error_prefix(error, "layer %u", i);
+            return status;
+        }
+    plan->hidden.width = d->hidden_size;
+    struct we_cpu_shape *shapes[] = {&plan->hidden, &plan->q, &plan->k, &plan->v, &plan->inner};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        shapes[i]->stride = stride_of(shapes[i]->width);
+    return WE_OK;
+}
+
+we_status we_cpu_plan_make(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_error *error)
+{
+    *plan = (struct we_cpu_plan){.prune_block = UINT32_MAX};
+    const struct we_decoder *d = options->decoder;
+    size_t steps = 0, blocks = 0;
+    for (uint32_t i = 0; i < d->num_layers; i++) {
+        steps += d->layers[i].num_steps;
+        for (uint32_t s = 0; s < d->layers[i].num_steps; s++)
+            blocks += d->layers[i].steps[s].num_blocks;
+    }
+    plan->blocks = calloc(blocks + 1, sizeof *plan->blocks);
+    plan->steps = calloc(steps + 1, sizeof *plan->steps);
+    plan->ropes = calloc(blocks + 1, sizeof *plan->ropes);
+    we_status status = plan->blocks && plan->steps && plan->ropes ? plan_decoder(options, plan, error)
+                                                                  : we_error_memory(error, "the plan of the decoder");
+    if (status != WE_OK)
+        we_cpu_plan_free(plan);
+    return status;
+}
+
+void we_cpu_plan_free(struct we_cpu_plan *plan)
+{
+    free(plan->blocks);
+    free(plan->steps);
+    free(plan->ropes);
+    *plan = (struct we_cpu_plan){0};
+}

@@ -1,0 +1,86 @@
+/* Products of matrices and activations, cut into pieces that the workers take one after the other. How they are cut
+ * changes no result: a piece computes each of its numbers as any other piece would. */
+#include "backend/cpu/executor.h"
+
+enum {
+    PIECE_BYTES = 24 * 1024, /* of packed weights, where they are read straight from memory */
+    PIECES_PER_WORKER = 4    /* at least, so that a slow worker holds the others up little */
+};
+
+struct cut {
+    uint32_t rows;           /* of the matrix in a piece */
+    uint32_t row_pieces, token_pieces;
+};
+
+static uint32_t ceil_div(uint32_t a, uint32_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static struct cut cut_product(const struct we_cpu_worker *w, const struct we_cpu_product *p, uint32_t all_rows)
+{
+    const uint32_t rows = p->matrix->linear->rows, tokens = p->num_rows;
+    struct cut cut = {.token_pieces = ceil_div(tokens, WE_CPU_TOKEN_BLOCK)};
+    uint32_t most = WE_CPU_PIECE_VALUES / (tokens < WE_CPU_TOKEN_BLOCK ? tokens : WE_CPU_TOKEN_BLOCK);
+    uint32_t wanted = WE_CPU_PANEL_ROWS;
+    if (tokens < WE_CPU_PANEL_ROWS) {
+        size_t bytes = p->matrix->row_bytes + 2 * p->matrix->group_row_bytes;
+        wanted = (uint32_t)(PIECE_BYTES / bytes);
+    }
+    uint32_t fair = all_rows * cut.token_pieces / (w->executor->threads * PIECES_PER_WORKER);
+    if (wanted > fair)
+        wanted = fair;
+    if (wanted > most)
+        wanted = most;
+    cut.rows = wanted < 8 ? 8 : wanted & ~3u;
+    cut.row_pieces = ceil_div(rows, cut.rows);
+    return cut;
+}
+
+static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, uint32_t first, uint32_t rows, uint32_t token,
+                     uint32_t tokens)
+{
+    const struct we_cpu_kernels *kernels = w->kernels;
+    struct we_cpu_scratch *s = w->scratch;
+    const float *x = p->x + token * p->x_stride;
+    float *out = p->out + token * p->out_stride;
+    if (p->epilogue == WE_CPU_STORE) {
+        kernels->multiply(p->matrix, first, rows, x, p->x_stride, tokens, out + first, p->out_stride, s->panel);
+        return;
+    }
+    kernels->multiply(p->matrix, first, rows, x, p->x_stride, tokens, s->piece[0], rows, s->panel);
+    if (p->epilogue == WE_CPU_ADD) {
+        for (uint32_t t = 0; t < tokens; t++)
+            kernels->add_scaled(out + t * p->out_stride + first, p->multiplier, s->piece[0] + t * rows, rows);
+        return;
+    }
+    kernels->multiply(p->second, first, rows, p->second_x + token * p->x_stride, p->x_stride, tokens, s->piece[1], rows, s->panel);
+    kernels->activate(p->activation, s->piece[0], s->piece[1], tokens * rows, s->piece[0]);
+    for (uint32_t t = 0; t < tokens; t++)
+        we_cpu_arrange(kernels, p->order, s->piece[0] + t * rows, first, rows, out + t * p->out_stride);
+}
+
+void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count)
+{
+    struct cut cuts[4];
+    uint32_t all_rows = 0, begin = 0, i = 0;
+    for (uint32_t p = 0; p < count; p++)
+        all_rows += products[p].num_rows ? products[p].matrix->linear->rows : 0;
+    for (uint32_t p = 0; p < count; p++)
+        cuts[p] = products[p].num_rows ? cut_product(w, &products[p], all_rows) : (struct cut){0};
+    for (uint32_t piece = we_cpu_take(w);; piece = we_cpu_take(w)) {
+        uint32_t pieces = 0;
+        while (i < count && piece - begin >= (pieces = cuts[i].row_pieces * cuts[i].token_pieces)) {
+            begin += pieces;
+            i++;
+        }
+        if (i == count)
+            return;
+        const struct we_cpu_product *p = &products[i];
+        uint32_t first = (piece - begin) % cuts[i].row_pieces * cuts[i].rows;
+        uint32_t token = (piece - begin) / cuts[i].row_pieces * WE_CPU_TOKEN_BLOCK;
+        uint32_t rows = p->matrix->linear->rows - first, tokens = p->num_rows - token;
+        piece_of(w, p, first, rows < cuts[i].rows ? rows : cuts[i].rows, token,
+                 tokens < WE_CPU_TOKEN_BLOCK ? tokens : WE_CPU_TOKEN_BLOCK);
+    }
+}

@@ -1,0 +1,102 @@
+/* simd.h for AVX2 with FMA and F16C. */
+#include <immintrin.h>
+
+enum { LANES = 8, NIBBLE_BLOCK = 64 };
+#define TARGET_TILE 3 /* tokens in a tile; with 16 registers */
+#define TARGET_DIRECT 2 /* most tokens of a direct product */
+#define TARGET_ATTEND 2 /* vectors side by side in attention */
+#define NIBBLE_OFFSET 0.0f
+/* Where value k of 64 stands: its lane in the vector of its nibble. */
+#define NIBBLE_POSITION(k) (8 * ((k) & 7) + (k) / 8)
+
+typedef __m256 vf;
+
+INLINE vf v_zero(void) { return _mm256_setzero_ps(); }
+INLINE vf v_set1(float x) { return _mm256_set1_ps(x); }
+INLINE vf v_load(const void *p) { return _mm256_loadu_ps(p); }
+INLINE void v_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
+INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+INLINE vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+/* A NaN in b is the result. */
+INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+INLINE vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+
+/* The first n lanes, n <= LANES; the others are 0 and not touched in memory. */
+INLINE __m256i v_first(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+}
+INLINE vf v_load_n(const void *p, size_t n) { return _mm256_maskload_ps((const float *)p, v_first(n)); }
+INLINE void v_store_n(float *p, vf v, size_t n) { _mm256_maskstore_ps(p, v_first(n), v); }
+
+INLINE vf v_from_bf16(__m128i h) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16)); }
+INLINE __m128i v_load_16(const void *p) { return _mm_loadu_si128((const __m128i_u *)p); }
+INLINE __m128i v_load_16_n(const void *p, size_t n)
+{
+    uint16_t part[8] = {0};
+    memcpy(part, p, n * 2);
+    return v_load_16(part);
+}
+INLINE vf v_load_bf16(const void *p) { return v_from_bf16(v_load_16(p)); }
+INLINE vf v_load_bf16_n(const void *p, size_t n) { return v_from_bf16(v_load_16_n(p, n)); }
+INLINE vf v_load_f16(const void *p) { return _mm256_cvtph_ps(v_load_16(p)); }
+INLINE vf v_load_f16_n(const void *p, size_t n) { return _mm256_cvtph_ps(v_load_16_n(p, n)); }
+INLINE vf v_load_u8(const void *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)p)));
+}
+
+INLINE float v_sum(vf v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+/* out[i] = v_sum of the i-th. */
+INLINE void v_sum4(vf a, vf b, vf c, vf d, float out[4])
+{
+    vf ab = _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    vf cd = _mm256_add_ps(_mm256_permute2f128_ps(c, d, 0x20), _mm256_permute2f128_ps(c, d, 0x31));
+    vf s = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xEE)); /* a a c c, b b d d */
+    s = _mm256_add_ps(s, _mm256_permute_ps(s, 0xB1));
+    s = _mm256_permutevar8x32_ps(s, _mm256_set_epi32(0, 0, 0, 0, 6, 2, 4, 0));
+    _mm_storeu_ps(out, _mm256_castps256_ps128(s));
+}
+INLINE float v_max_lane(vf v)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* `shifted` holds an integer n in its low bits, as v_exp makes it: 2^n, -126 <= n <= 127. */
+INLINE vf v_power_of_two(vf shifted)
+{
+    __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(0x3F800000)));
+}
+/* v, but 0 where x < limit. */
+INLINE vf v_zero_below(vf v, vf x, float limit)
+{
+    return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ), v);
+}
+
+typedef __m256i vn;
+INLINE vn v_nibbles_load(const void *p) { return _mm256_loadu_si256((const __m256i_u *)p); }
+INLINE vn v_nibbles_load_n(const void *p, size_t words) { return _mm256_maskload_epi32(p, v_first(words)); }
+INLINE vf v_nibble(vn raw, int j)
+{
+    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(raw, 4 * j), _mm256_set1_epi32(15)));
+}
+
+/* The values of groups for the lanes of a block of nibbles: two groups of 32, or one. */
+INLINE vf v_groups32(const float *p) { return _mm256_set_m128(_mm_set1_ps(p[1]), _mm_set1_ps(p[0])); }
+
+/* A hint; the address may be anywhere. */
+INLINE void v_prefetch(const void *p, size_t ahead)
+{
+    _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T0);
+}

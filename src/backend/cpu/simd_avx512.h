@@ -1,0 +1,111 @@
+/* simd.h for AVX-512 (F, BW, VL, DQ). */
+#include <immintrin.h>
+
+enum { LANES = 16, NIBBLE_BLOCK = 64 };
+#define TARGET_TILE 6 /* tokens in a tile; with 32 registers */
+#define TARGET_DIRECT 4 /* most tokens of a direct product */
+#define TARGET_ATTEND 4 /* vectors side by side in attention */
+#define NIBBLE_OFFSET 16.0f
+/* Where value k of 64 stands: its lane in the vector of its nibble. */
+#define NIBBLE_POSITION(k) (16 * ((k) & 3) + 8 * ((k) >> 2 & 1) + (k) / 8)
+
+typedef __m512 vf;
+
+INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
+INLINE vf v_set1(float x) { return _mm512_set1_ps(x); }
+INLINE vf v_load(const void *p) { return _mm512_loadu_ps(p); }
+INLINE void v_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+/* A NaN in b is the result. */
+INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+
+/* The first n lanes, n <= LANES; the others are 0 and not touched in memory. */
+INLINE __mmask16 v_first(size_t n) { return (__mmask16)_cvtu32_mask16((1u << n) - 1); }
+INLINE vf v_load_n(const void *p, size_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
+INLINE void v_store_n(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), v); }
+
+INLINE vf v_from_bf16(__m256i h) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16)); }
+INLINE __m256i v_load_16(const void *p) { return _mm256_loadu_si256((const __m256i_u *)p); }
+INLINE __m256i v_load_16_n(const void *p, size_t n) { return _mm256_maskz_loadu_epi16(v_first(n), p); }
+INLINE vf v_load_bf16(const void *p) { return v_from_bf16(v_load_16(p)); }
+INLINE vf v_load_bf16_n(const void *p, size_t n) { return v_from_bf16(v_load_16_n(p, n)); }
+INLINE vf v_load_f16(const void *p) { return _mm512_cvtph_ps(v_load_16(p)); }
+INLINE vf v_load_f16_n(const void *p, size_t n) { return _mm512_cvtph_ps(v_load_16_n(p, n)); }
+INLINE vf v_load_u8(const void *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)p)));
+}
+
+INLINE __m128 v_sum_256(__m256 s)
+{
+    return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+}
+INLINE float v_sum(vf v)
+{
+    __m128 s = v_sum_256(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+/* out[i] = v_sum of the i-th. */
+INLINE void v_sum4(vf a, vf b, vf c, vf d, float out[4])
+{
+    vf ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+    vf cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+    vf s = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4E));
+    s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xB1));
+    s = _mm512_permutexvar_ps(_mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), s);
+    _mm_storeu_ps(out, _mm512_castps512_ps128(s));
+}
+INLINE float v_max_lane(vf v) { return _mm512_reduce_max_ps(v); }
+
+/* `shifted` holds an integer n in its low bits, as v_exp makes it: 2^n, -126 <= n <= 127. */
+INLINE vf v_power_of_two(vf shifted)
+{
+    __m512i bits = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(0x3F800000)));
+}
+/* v, but 0 where x < limit. */
+INLINE vf v_zero_below(vf v, vf x, float limit)
+{
+    return _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_LT_OQ), _mm512_setzero_ps());
+}
+
+/* 32 bytes in both halves; rotating brings one nibble of each 32-bit word to the top of the mantissa. */
+typedef __m512i vn;
+INLINE vn v_nibbles_load(const void *p)
+{
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i_u *)p));
+}
+INLINE vn v_nibbles_load_n(const void *p, size_t words)
+{
+    return _mm512_broadcast_i64x4(_mm256_maskz_loadu_epi32((__mmask8)((1u << words) - 1), p));
+}
+INLINE vf v_nibble(vn raw, int j)
+{
+    const __m512i turns = _mm512_mask_mov_epi32(_mm512_set1_epi32(19 - 4 * j), 0xFF00, _mm512_set1_epi32((35 - 4 * j) & 31));
+    __m512i q = _mm512_rolv_epi32(raw, turns);
+    /* (q & mask) | bits of 16.0 */
+    return _mm512_castsi512_ps(
+        _mm512_ternarylogic_epi32(q, _mm512_set1_epi32(0x00780000), _mm512_set1_epi32(0x41800000), 0xEA));
+}
+
+/* The values of groups for the lanes of a block of nibbles: two groups of 32, or one. */
+INLINE vf v_groups32(const float *p)
+{
+    double two;
+    memcpy(&two, p, sizeof two);
+    const __m512i pick = _mm512_set_epi32(1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0);
+    return _mm512_permutevar_ps(_mm512_castpd_ps(_mm512_set1_pd(two)), pick);
+}
+
+/* A hint; the address may be anywhere. */
+INLINE void v_prefetch(const void *p, size_t ahead)
+{
+    _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T0);
+}

@@ -1,0 +1,442 @@
+/* Every kernel of every instruction set that this machine has, against float64. */
+#include "backend/cpu/cpu.h"
+
+#include "random.h"
+#include "weights.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { MOST_TOKENS = 29 };
+
+static const struct we_cpu_kernels *isas[WE_CPU_MAX_ISAS];
+static uint32_t num_isas;
+
+static const struct test_format formats[] = {
+    {WE_QUANT_NONE, 0, 0, WE_F32},        {WE_QUANT_NONE, 0, 0, WE_F16},        {WE_QUANT_NONE, 0, 0, WE_BF16},
+    {WE_QUANT_AFFINE, 4, 32, WE_F16},     {WE_QUANT_AFFINE, 4, 64, WE_BF16},    {WE_QUANT_AFFINE, 4, 128, WE_F32},
+    {WE_QUANT_AFFINE, 4, 32, WE_F32},     {WE_QUANT_AFFINE, 4, 64, WE_F16},     {WE_QUANT_AFFINE, 4, 128, WE_BF16},
+    {WE_QUANT_AFFINE, 8, 32, WE_F16},     {WE_QUANT_AFFINE, 8, 64, WE_BF16},    {WE_QUANT_AFFINE, 8, 128, WE_F32},
+    {WE_QUANT_AFFINE, 2, 32, WE_F16},     {WE_QUANT_AFFINE, 2, 64, WE_BF16},    {WE_QUANT_AFFINE, 2, 128, WE_F32},
+    {WE_QUANT_AFFINE, 3, 32, WE_BF16},    {WE_QUANT_AFFINE, 3, 64, WE_F32},     {WE_QUANT_AFFINE, 3, 128, WE_F16},
+    {WE_QUANT_AFFINE, 5, 32, WE_F32},     {WE_QUANT_AFFINE, 5, 64, WE_F16},     {WE_QUANT_AFFINE, 5, 128, WE_BF16},
+    {WE_QUANT_AFFINE, 6, 32, WE_F16},     {WE_QUANT_AFFINE, 6, 64, WE_BF16},    {WE_QUANT_AFFINE, 6, 128, WE_F32},
+};
+enum { NUM_FORMATS = sizeof formats / sizeof *formats };
+
+/* x in the matrix's order, padded, with rows `stride` apart. */
+static float *arrange(const struct we_cpu_kernels *kernels, const struct we_cpu_matrix *m, const float *x, uint32_t tokens,
+                      size_t *stride)
+{
+    const uint32_t in = m->linear->in;
+    *stride = (in + WE_CPU_ALIGN - 1) / WE_CPU_ALIGN * WE_CPU_ALIGN;
+    float *out = calloc(tokens * *stride, sizeof *out);
+    for (uint32_t t = 0; t < tokens; t++)
+        for (uint32_t k = 0; k < in; k++) {
+            uint32_t at = we_cpu_matrix_order(m) == WE_CPU_NATURAL ? k : (k & ~63u) + kernels->nibble_order[k & 63];
+            out[t * *stride + at] = x[t * in + k];
+        }
+    return out;
+}
+
+/* Root mean square of the errors over that of the results. */
+static double product_error(const struct test_weights *w, const struct we_linear *view, const float *x, uint32_t first,
+                            uint32_t count, uint32_t tokens, const float *y)
+{
+    double errors = 0, squares = 0;
+    for (uint32_t t = 0; t < tokens; t++)
+        for (uint32_t i = 0; i < count; i++) {
+            size_t row = we_linear_tensor_row(view, first + i);
+            double sum = test_weights_bias(w, row);
+            for (uint32_t k = 0; k < view->in; k++)
+                sum += w->values[row * view->in + k] * x[t * view->in + k];
+            double error = y[t * count + i] - sum;
+            errors += error * error;
+            squares += sum * sum;
+        }
+    return sqrt(errors / squares);
+}
+
+static void check_product(const struct we_cpu_kernels *kernels, const struct test_weights *w, const struct we_linear *view,
+                          uint64_t *seed)
+{
+    static const uint32_t token_counts[] = {1, 2, 3, 4, 5, 7, 12, MOST_TOKENS};
+    struct we_cpu_matrix m;
+    struct we_error error;
+    assert_int_equal(we_cpu_matrix_init(&m, view, &error), WE_OK);
+    float *x = malloc(MOST_TOKENS * (size_t)view->in * sizeof *x), *panel = malloc((WE_CPU_PANEL_ROWS + 1) * WE_CPU_PANEL_STRIDE * 4);
+    for (size_t i = 0; i < MOST_TOKENS * (size_t)view->in; i++)
+        x[i] = random_normal(seed);
+    size_t stride;
+    float *arranged = arrange(kernels, &m, x, MOST_TOKENS, &stride);
+    float *all = malloc((size_t)MOST_TOKENS * view->rows * sizeof *all), *some = malloc((size_t)MOST_TOKENS * view->rows * sizeof *some);
+    kernels->multiply(&m, 0, view->rows, arranged, stride, MOST_TOKENS, all, view->rows, panel);
+    double found = product_error(w, view, x, 0, view->rows, MOST_TOKENS, all);
+    if (!(found <= 5e-7))
+        fail_msg("%s: %u bits, group %u, %s scales, %u x %u: error %g", kernels->name, view->bits, view->group_size,
+                 we_dtype_name(view->dtype), view->rows, view->in, found);
+    /* Any number of tokens, any part of the rows: the same bits. */
+    for (size_t n = 0; n < sizeof token_counts / sizeof *token_counts; n++) {
+        uint32_t tokens = token_counts[n], from = random_u32(seed) % view->rows, count = 1 + random_u32(seed) % (view->rows - from);
+        uint32_t begin = MOST_TOKENS - tokens;
+        kernels->multiply(&m, from, count, arranged + begin * stride, stride, tokens, some, count, panel);
+        for (uint32_t t = 0; t < tokens; t++)
+            if (memcmp(some + t * count, all + (begin + t) * view->rows + from, count * sizeof *some) != 0)
+                fail_msg("%s: %u bits, group %u, %u x %u: %u tokens, rows %u + %u are not what they are among %d", kernels->name,
+                         view->bits, view->group_size, view->rows, view->in, tokens, from, count, MOST_TOKENS);
+    }
+    free(x), free(panel), free(arranged), free(all), free(some);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {32, 64, 96, 128, 160, 576, 1024, 1056, 1152, 2208};
+    static const uint32_t plain_widths[] = {1, 7, 16, 33, 100, 1023, 1025, 2081};
+    uint64_t seed = 1;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (int f = 0; f < NUM_FORMATS; f++)
+            for (int n = 0; n < 10; n++) {
+                uint32_t in = formats[f].mode == WE_QUANT_NONE ? plain_widths[n % 8] : widths[n];
+                if (formats[f].mode != WE_QUANT_NONE)
+                    in = (in + formats[f].group_size - 1) / formats[f].group_size * formats[f].group_size;
+                struct test_weights w;
+                test_weights_make(&w, formats[f], 1 + random_u32(&seed) % 75, in, random_u32(&seed) % 4 * (n > 2), n % 2, 0.1, &seed);
+                check_product(isas[i], &w, &w.linear, &seed);
+                test_weights_free(&w);
+            }
+}
+
+static void test_views(void **state)
+{
+    (void)state;
+    uint64_t seed = 2;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (int f = 0; f < NUM_FORMATS; f++) {
+            struct test_weights w;
+            test_weights_make(&w, formats[f], 96, 128, 1, true, 0.1, &seed);
+            struct we_linear view = w.linear;
+            view.first = 17, view.rows = 40;
+            check_product(isas[i], &w, &view, &seed);
+            view.first = 3, view.block = 5, view.stride = 12, view.rows = 35; /* rows 3..7, 15..19, ... */
+            check_product(isas[i], &w, &view, &seed);
+            test_weights_free(&w);
+        }
+}
+
+static void test_unpack_row(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (int f = 0; f < NUM_FORMATS; f++) {
+            const uint32_t rows = 5, in = formats[f].mode == WE_QUANT_NONE ? 1027 : 1152;
+            struct test_weights w;
+            test_weights_make(&w, formats[f], rows, in, 3, false, 0.1, &seed);
+            struct we_cpu_matrix m;
+            assert_int_equal(we_cpu_matrix_init(&m, &w.linear, NULL), WE_OK);
+            float *out = malloc(in * sizeof *out);
+            for (uint32_t r = 0; r < rows; r++) {
+                isas[i]->unpack_row(&m, r, out);
+                for (uint32_t k = 0; k < in; k++)
+                    assert_true(fabs(out[k] - w.values[r * in + k]) <= 2e-7 * (0.5 + fabs(w.values[r * in + k])));
+            }
+            free(out);
+            test_weights_free(&w);
+        }
+}
+
+static void check_norm(const struct we_cpu_kernels *kernels, enum we_norm_kind kind, enum we_dtype dtype, uint32_t n, bool weight,
+                       bool bias, float offset, uint64_t *seed)
+{
+    void *blocks[2] = {0};
+    struct we_norm norm = {.kind = kind, .width = n, .eps = 1e-5f, .weight_offset = offset};
+    if (weight)
+        norm.weight = (struct we_vector){test_floats_make(dtype, n, 1, 1, 0.3, seed, &blocks[0]), dtype, n};
+    if (bias)
+        norm.bias = (struct we_vector){test_floats_make(dtype, n, 3, 0, 0.3, seed, &blocks[1]), dtype, n};
+    float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+    double mean = 0, squares = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] = 3 * random_normal(seed) + 0.5f;
+        mean += kind == WE_NORM_LAYER ? x[i] : 0;
+    }
+    mean /= n;
+    for (uint32_t i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    kernels->norm(&norm, x, y);
+    for (uint32_t i = 0; i < n; i++) {
+        double want = (x[i] - mean) / sqrt(squares / n + 1e-5);
+        want = weight ? want * (offset + we_load_float(norm.weight.data, dtype, i)) : want;
+        want += bias ? we_load_float(norm.bias.data, dtype, i) : 0;
+        assert_true(fabs(y[i] - want) <= 1e-6 * (1 + fabs(want)));
+    }
+    kernels->norm(&norm, x, x);
+    assert_memory_equal(x, y, n * sizeof *x);
+    free(x), free(y), free(blocks[0]), free(blocks[1]);
+}
+
+static void test_norms(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {1, 15, 16, 64, 96, 577, 3072};
+    uint64_t seed = 4;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (int n = 0; n < 7; n++)
+            for (enum we_dtype dtype = WE_F32; dtype <= WE_BF16; dtype++)
+                for (int what = 0; what < 8; what++)
+                    check_norm(isas[i], what & 1 ? WE_NORM_LAYER : WE_NORM_RMS, dtype, widths[n], what & 2, what & 4, what & 4, &seed);
+}
+
+static void test_activation(void **state)
+{
+    (void)state;
+    enum { N = 4001 };
+    static float gate[N], up[N], out[N];
+    uint64_t seed = 5;
+    for (uint32_t i = 0; i < num_isas; i++) {
+        for (int k = 0; k < N; k++) {
+            gate[k] = (float)(k - N / 2) * 0.05f; /* -100 to 100 */
+            up[k] = random_normal(&seed);
+        }
+        isas[i]->activate(WE_ACTIVATION_SILU, gate, up, N, out);
+        for (int k = 0; k < N; k++) {
+            double want = gate[k] / (1 + exp(-(double)gate[k])) * up[k];
+            if (!(fabs(out[k] - want) <= 5e-7 * fabs(want) + 1e-35))
+                fail_msg("%s: silu(%g) * %g is %g, not %g", isas[i]->name, gate[k], up[k], out[k], want);
+        }
+        gate[3] = NAN;
+        isas[i]->activate(WE_ACTIVATION_SILU, gate, up, 9, out);
+        assert_true(isnan(out[3]) && !isnan(out[2]) && !isnan(out[4]));
+    }
+}
+
+static void test_rope(void **state)
+{
+    (void)state;
+    enum { WIDTH = 96, PAIRS = 20 };
+    uint64_t seed = 6;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (int interleaved = 0; interleaved < 2; interleaved++) {
+            float x[WIDTH], y[WIDTH], cosine[PAIRS], sine[PAIRS];
+            for (int k = 0; k < WIDTH; k++)
+                x[k] = y[k] = random_normal(&seed);
+            for (int k = 0; k < PAIRS; k++)
+                cosine[k] = cosf((float)k), sine[k] = sinf((float)k);
+            isas[i]->rope(y, WIDTH, cosine, sine, PAIRS, interleaved, 0.5f);
+            for (int k = 0; k < PAIRS; k++) {
+                int a = interleaved ? 2 * k : k, b = interleaved ? 2 * k + 1 : k + PAIRS;
+                assert_true(fabsf(y[a] - 0.5f * (x[a] * cosine[k] - x[b] * sine[k])) < 1e-6f);
+                assert_true(fabsf(y[b] - 0.5f * (x[b] * cosine[k] + x[a] * sine[k])) < 1e-6f);
+            }
+            for (int k = 2 * PAIRS; k < WIDTH; k++)
+                assert_true(y[k] == 0.5f * x[k]);
+        }
+}
+
+/* ---- attention ---- */
+
+struct cache {
+    uint32_t head_dim, v_head_dim;
+    float *k[WE_CPU_CHUNK_PAGES], *v[WE_CPU_CHUNK_PAGES];
+};
+
+static void cache_make(struct cache *c, uint32_t head_dim, uint32_t v_head_dim, uint64_t *seed)
+{
+    *c = (struct cache){head_dim, v_head_dim, {0}, {0}};
+    for (int p = 0; p < WE_CPU_CHUNK_PAGES; p++) {
+        c->k[p] = malloc(sizeof(float) * head_dim * WE_PAGE_POSITIONS);
+        c->v[p] = malloc(sizeof(float) * v_head_dim * WE_PAGE_POSITIONS);
+        for (uint32_t i = 0; i < head_dim * WE_PAGE_POSITIONS; i++)
+            c->k[p][i] = random_normal(seed);
+        for (uint32_t i = 0; i < v_head_dim * WE_PAGE_POSITIONS; i++)
+            c->v[p][i] = random_normal(seed);
+    }
+}
+
+static void cache_free(struct cache *c)
+{
+    for (int p = 0; p < WE_CPU_CHUNK_PAGES; p++)
+        free(c->k[p]), free(c->v[p]);
+}
+
+static void check_row(const struct cache *c, const float *q, uint32_t first, uint32_t last, float max, float sum, const float *out)
+{
+    double scores[WE_CPU_CHUNK], total = 0, greatest = -INFINITY;
+    for (uint32_t p = first; p < last; p++) {
+        scores[p] = 0;
+        for (uint32_t d = 0; d < c->head_dim; d++)
+            scores[p] += (double)q[d] * c->k[p / 64][d * 64 + p % 64];
+        greatest = scores[p] > greatest ? scores[p] : greatest;
+    }
+    assert_true(fabs(max - greatest) <= 1e-5);
+    for (uint32_t p = first; p < last; p++)
+        total += scores[p] = exp(scores[p] - greatest);
+    assert_true(fabs(sum - total) <= 1e-5 * total);
+    for (uint32_t d = 0; d < c->v_head_dim; d++) {
+        double want = 0;
+        for (uint32_t p = first; p < last; p++)
+            want += scores[p] * c->v[p / 64][(p % 64) * c->v_head_dim + d];
+        assert_true(fabs(out[d] - want) <= 1e-5 * (1 + fabs(want)));
+    }
+}
+
+static void check_attention(const struct we_cpu_kernels *kernels, uint32_t head_dim, uint32_t v_head_dim, uint64_t *seed)
+{
+    struct cache c;
+    cache_make(&c, head_dim, v_head_dim, seed);
+    float *q = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * head_dim), *scores = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK);
+    float *out = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * v_head_dim), *alone_out = malloc(sizeof(float) * v_head_dim);
+    for (uint32_t i = 0; i < WE_CPU_ATTEND_ROWS * head_dim; i++)
+        q[i] = random_normal(seed) / sqrtf((float)head_dim) * 2;
+    for (uint32_t rows = 1; rows <= WE_CPU_ATTEND_ROWS; rows++)
+        for (int kind = 0; kind < 4; kind++) {
+            struct we_cpu_attend a = {.num_rows = rows, .head_dim = head_dim, .v_head_dim = v_head_dim, .scores = scores, .out = out};
+            uint32_t base = kind == 3 ? 0 : random_u32(seed) % (WE_CPU_CHUNK - 8), first = UINT32_MAX, last = 0;
+            for (uint32_t r = 0; r < rows; r++) {
+                a.q[r] = q + r * head_dim;
+                a.last[r] = kind == 0 ? WE_CPU_CHUNK : base + 1 + r;                 /* all; neighbours; windows; far apart */
+                a.first[r] = kind < 2 ? 0 : a.last[r] > 3 ? a.last[r] - 3 : 0;
+                if (kind == 3)
+                    a.first[r] = r * 70, a.last[r] = r * 70 + 3;
+                first = a.first[r] < first ? a.first[r] : first;
+                last = a.last[r] > last ? a.last[r] : last;
+            }
+            for (uint32_t p = first / 64; p <= (last - 1) / 64; p++)
+                a.k[p] = c.k[p], a.v[p] = c.v[p];
+            kernels->attend(&a);
+            for (uint32_t r = 0; r < rows; r++) {
+                check_row(&c, a.q[r], a.first[r], a.last[r], a.max[r], a.sum[r], out + r * v_head_dim);
+                struct we_cpu_attend alone = a;
+                alone.num_rows = 1, alone.q[0] = a.q[r], alone.first[0] = a.first[r], alone.last[0] = a.last[r];
+                alone.out = alone_out;
+                kernels->attend(&alone);
+                assert_memory_equal(&alone.max[0], &a.max[r], sizeof(float));
+                assert_memory_equal(&alone.sum[0], &a.sum[r], sizeof(float));
+                assert_memory_equal(alone_out, out + r * v_head_dim, v_head_dim * sizeof(float));
+            }
+        }
+    free(q), free(scores), free(out), free(alone_out);
+    cache_free(&c);
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    static const uint32_t dims[][2] = {{64, 64}, {96, 96}, {16, 16}, {20, 12}, {8, 100}, {128, 128}, {1, 1}};
+    uint64_t seed = 7;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (int d = 0; d < 7; d++)
+            check_attention(isas[i], dims[d][0], dims[d][1], &seed);
+}
+
+/* What a position that is not seen holds changes nothing, NaN included. */
+static void test_attention_unseen(void **state)
+{
+    (void)state;
+    uint64_t seed = 8;
+    for (uint32_t i = 0; i < num_isas; i++) {
+        struct cache c;
+        cache_make(&c, 16, 16, &seed);
+        float q[2][16], scores[WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK], out[2][32];
+        for (int k = 0; k < 32; k++)
+            q[k / 16][k % 16] = random_normal(&seed);
+        for (int poison = 0; poison < 2; poison++) {
+            struct we_cpu_attend a = {.q = {q[0], q[1]}, .num_rows = 2, .first = {70, 71}, .last = {131, 133}, .head_dim = 16,
+                                      .v_head_dim = 16, .scores = scores, .out = out[poison]};
+            for (uint32_t p = 0; poison && p < WE_CPU_CHUNK; p++)
+                if (p < 70 || p >= 133)
+                    for (int d = 0; d < 16; d++)
+                        c.k[p / 64][d * 64 + p % 64] = c.v[p / 64][p % 64 * 16 + d] = NAN;
+            a.k[1] = c.k[1], a.k[2] = c.k[2], a.v[1] = c.v[1], a.v[2] = c.v[2];
+            isas[i]->attend(&a);
+        }
+        assert_memory_equal(out[0], out[1], sizeof out[0]);
+        cache_free(&c);
+    }
+}
+
+static void test_merge(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < num_isas; i++) {
+        float max = -INFINITY, sum = 0, out[21] = {0}, one[21], two[21];
+        for (int d = 0; d < 21; d++)
+            one[d] = (float)d, two[d] = (float)(2 * d);
+        isas[i]->merge(&max, &sum, out, 3.0f, 2.0f, one, 21);
+        assert_true(max == 3.0f && sum == 2.0f);
+        assert_memory_equal(out, one, sizeof out);
+        isas[i]->merge(&max, &sum, out, 4.0f, 5.0f, two, 21);
+        assert_true(max == 4.0f && fabs(sum - (2 * exp(-1) + 5)) < 1e-6);
+        for (int d = 0; d < 21; d++)
+            assert_true(fabs(out[d] - (d * exp(-1) + 2 * d)) < 1e-5);
+    }
+}
+
+static void test_add_scaled(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < num_isas; i++) {
+        float y[37], x[37];
+        for (int k = 0; k < 37; k++)
+            y[k] = (float)k, x[k] = 2;
+        isas[i]->add_scaled(y, 0.5f, x, 36);
+        for (int k = 0; k < 37; k++)
+            assert_true(y[k] == (float)k + (k < 36));
+    }
+}
+
+static void test_select(void **state)
+{
+    (void)state;
+    struct we_error error = {0};
+    for (uint32_t i = 0; i < num_isas; i++)
+        assert_ptr_equal(we_cpu_kernels_select(isas[i]->name, &error), isas[i]);
+    assert_ptr_equal(we_cpu_kernels_select(NULL, &error), isas[0]);
+    assert_string_equal(isas[num_isas - 1]->name, "generic");
+    assert_null(we_cpu_kernels_select("mmx", &error));
+    assert_int_equal(error.status, WE_INVALID_ARGUMENT);
+    assert_non_null(strstr(error.message, "generic"));
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    struct we_error error;
+    struct we_cpu_matrix m;
+    struct we_linear l = {.data = "", .scales = "", .biases = "", .dtype = WE_BF16, .mode = WE_QUANT_AFFINE, .bits = 7,
+                          .group_size = 64, .rows = 1, .in = 64, .name = "layers.3.q_proj"};
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "layers.3.q_proj"));
+    l.bits = 4, l.group_size = 16;
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_UNSUPPORTED);
+    l.group_size = 64, l.in = 96;
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_INVALID_FORMAT);
+    l.in = 64, l.dtype = WE_U8;
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_UNSUPPORTED);
+    l.mode = WE_QUANT_MXFP4;
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "mxfp4"));
+    l.mode = WE_QUANT_NONE, l.dtype = WE_F8_E4M3;
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_UNSUPPORTED);
+    l.dtype = WE_F32, l.rows = 0;
+    assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_INVALID_FORMAT);
+}
+
+int main(void)
+{
+    num_isas = we_cpu_kernels_list(isas);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products),  cmocka_unit_test(test_views),
+        cmocka_unit_test(test_unpack_row), cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_activation), cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_attention_unseen),
+        cmocka_unit_test(test_merge),     cmocka_unit_test(test_add_scaled),
+        cmocka_unit_test(test_select),    cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
