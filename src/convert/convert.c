@@ -1,0 +1,120 @@
+#include "convert/convert.h"
+
+#include "base/fs.h"
+
+/* What is converted, from file to plan; released by free_source. */
+struct source {
+    struct we_arena arena;
+    struct we_gguf *gguf;
+    struct we_gguf_config config;
+    struct we_gguf_plan plan;
+    struct we_gguf_vocab vocab;
+    bool has_vocab;
+};
+
+static void free_source(struct source *s)
+{
+    we_gguf_close(s->gguf);
+    we_arena_free(&s->arena);
+}
+
+static we_status refuse_others(const char *path, struct we_error *error)
+{
+    if (!we_path_exists(path))
+        return we_error_set(error, WE_NOT_FOUND, "%s: there is no such file", path);
+    if (we_path_is_directory(path) || we_str_ends_with(we_str_c(path), we_str_c(".safetensors")))
+        return we_error_set(
+            error, WE_UNSUPPORTED,
+            "%s: converting safetensors models (Hugging Face, MLX) is not implemented; a GGUF file was expected", path);
+    return WE_OK;
+}
+
+static we_status open_source(struct source *s, const char *path, const char *dtype, struct we_error *error)
+{
+    we_status status = refuse_others(path, error);
+    if (status == WE_OK)
+        status = we_gguf_open(path, &s->gguf, error);
+    if (status == WE_OK)
+        status = we_gguf_config_read(s->gguf, path, &s->config, error);
+    s->has_vocab = status == WE_OK && we_gguf_has_vocab(s->gguf);
+    if (s->has_vocab)
+        status = we_gguf_vocab_read(s->gguf, path, &s->arena, &s->vocab, error);
+    if (s->has_vocab && status == WE_OK && s->vocab.count > s->config.vocab_size)
+        status = we_error_set(error, WE_INVALID_FORMAT, "%s: it has %u tokens, but 'token_embd.weight' only %u rows", path,
+                              s->vocab.count, s->config.vocab_size);
+    if (status == WE_OK)
+        status = we_gguf_plan_make(s->gguf, &s->config, dtype, &s->arena, &s->plan, error);
+    return status;
+}
+
+/* Writes what `out` holds, and empties it. */
+static we_status write_text(struct source *s, const char *directory, const char *name, struct we_buf *out,
+                            struct we_error *error)
+{
+    char *path = we_path_join(&s->arena, directory, name);
+    we_status status = path ? we_file_write(path, we_buf_str(out), error) : we_error_memory(error, name);
+    we_buf_clear(out);
+    return status;
+}
+
+static we_status write_texts(struct source *s, const char *directory, struct we_buf *out, struct we_error *error)
+{
+    const struct we_gguf_vocab *vocab = s->has_vocab ? &s->vocab : NULL;
+    we_status status = we_gguf_write_config(&s->config, &s->plan, vocab, out, error);
+    if (status == WE_OK)
+        status = write_text(s, directory, "config.json", out, error);
+    if (vocab == NULL || status != WE_OK)
+        return status;
+    status = we_gguf_write_generation_config(s->gguf, vocab, out, error);
+    if (status == WE_OK)
+        status = write_text(s, directory, "generation_config.json", out, error);
+    if (status == WE_OK)
+        status = we_gguf_write_tokenizer(s->gguf, vocab, out, error);
+    if (status == WE_OK)
+        status = write_text(s, directory, "tokenizer.json", out, error);
+    if (status == WE_OK)
+        status = we_gguf_write_tokenizer_config(s->gguf, vocab, s->config.context_length, out, error);
+    if (status == WE_OK)
+        status = write_text(s, directory, "tokenizer_config.json", out, error);
+    return status;
+}
+
+static we_status write_directory(struct source *s, const char *destination, uint64_t shard_bytes,
+                                 const struct we_convert_options *options, struct we_error *error)
+{
+    struct we_output output;
+    struct we_buf out = {0};
+    we_status status = we_output_begin(&output, destination, error);
+    if (status != WE_OK)
+        return status;
+    uint64_t bytes = 64 << 20; /* for the tokenizer and what else is small */
+    for (size_t i = 0; i < s->plan.count; i++)
+        bytes += we_gguf_weight_bytes(&s->plan.weights[i]);
+    status = we_output_check_space(&output, bytes, error);
+    if (status == WE_OK)
+        status = write_texts(s, output.temporary, &out, error);
+    we_buf_free(&out);
+    if (status == WE_OK)
+        status = we_gguf_weights_write(s->gguf, &s->plan, output.temporary, shard_bytes, options, error);
+    if (status == WE_OK)
+        status = we_output_commit(&output, error);
+    we_output_abort(&output);
+    return status;
+}
+
+we_status we_convert_gguf(const char *source, const char *destination, uint64_t shard_bytes,
+                          const struct we_convert_options *options, struct we_error *error)
+{
+    struct source s = {0};
+    we_status status = open_source(&s, source, options ? options->dtype : NULL, error);
+    if (status == WE_OK)
+        status = write_directory(&s, destination, shard_bytes, options, error);
+    free_source(&s);
+    return status;
+}
+
+we_status we_convert(const char *source, const char *destination, const struct we_convert_options *options,
+                     struct we_error *error)
+{
+    return we_convert_gguf(source, destination, (uint64_t)5 << 30, options, error);
+}

@@ -1,0 +1,243 @@
+#include "convert/convert.h"
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "format/safetensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHUNK = 1 << 20 }; /* bytes written at once */
+
+struct writing {
+    const struct we_gguf *gguf;
+    const struct we_gguf_plan *plan;
+    const struct we_convert_options *options;
+    struct we_safetensors_writer *writer;
+    unsigned char *chunk; /* (chunk_rows * row) */
+    size_t chunk_size;
+    unsigned char *scales, *biases; /* of a whole weight, since they come after its packed values */
+    size_t groups_size;
+    uint64_t done, total;
+    struct we_error *error;
+};
+
+static we_status write_bytes(struct writing *w, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    while (size) {
+        size_t piece = size < CHUNK ? size : CHUNK;
+        we_status status = we_safetensors_writer_write(w->writer, p, piece, w->error);
+        if (status != WE_OK)
+            return status;
+        p += piece;
+        size -= piece;
+        w->done += piece;
+        if (w->options && w->options->on_progress && !w->options->on_progress(w->options->context, w->done, w->total))
+            return we_error_set(w->error, WE_CANCELLED, "the conversion was cancelled");
+    }
+    return WE_OK;
+}
+
+static bool grow(unsigned char **buffer, size_t *size, size_t need)
+{
+    if (need <= *size)
+        return true;
+    unsigned char *more = realloc(*buffer, need);
+    if (more == NULL)
+        return false;
+    *buffer = more;
+    *size = need;
+    return true;
+}
+
+static we_status too_large(const struct writing *w, const struct we_gguf_weight *weight)
+{
+    return we_error_set(w->error, WE_UNSUPPORTED, "tensor '%.*s' has values that %s cannot hold; choose another type or none",
+                        WE_STR_ARG(weight->tensor->name), we_dtype_name(weight->dtype));
+}
+
+static we_status write_weight(struct writing *w, const struct we_gguf_weight *weight)
+{
+    bool quantised = weight->quant.mode != WE_QUANT_NONE;
+    size_t element = we_dtype_size(weight->dtype);
+    size_t row = quantised ? we_quant_row_bytes(weight->quant, weight->in) : weight->in * element;
+    size_t groups = quantised ? we_quant_row_groups(weight->quant, weight->in) * element : 0;
+    size_t rows_at_once = row < CHUNK ? CHUNK / row : 1;
+    size_t total_groups = groups * weight->rows, old = w->groups_size;
+    if (!grow(&w->chunk, &w->chunk_size, rows_at_once * row) || !grow(&w->scales, &old, total_groups) ||
+        !grow(&w->biases, &w->groups_size, total_groups))
+        return we_error_memory(w->error, "the rows of a tensor");
+    uint32_t at = 0;
+    while (at < weight->rows) {
+        uint32_t count = weight->rows - at < rows_at_once ? weight->rows - at : (uint32_t)rows_at_once;
+        for (uint32_t i = 0; i < count; i++) {
+            const unsigned char *source = we_gguf_source_row(weight, at + i);
+            unsigned char *out = w->chunk + i * row;
+            bool ok = quantised ? we_gguf_convert_blocks(weight, source, out, w->scales + (at + i) * groups,
+                                                         w->biases + (at + i) * groups)
+                                : we_gguf_convert_floats(weight, source, out);
+            if (!ok)
+                return too_large(w, weight);
+        }
+        we_status status = write_bytes(w, w->chunk, count * row);
+        if (status != WE_OK)
+            return status;
+        at += count;
+    }
+    we_gguf_release(w->gguf, weight->tensor);
+    we_status status = write_bytes(w, w->scales, total_groups);
+    return status == WE_OK ? write_bytes(w, w->biases, total_groups) : status;
+}
+
+/* ---- names ---- */
+
+/* The tensors that a weight becomes: one, or weight, scales and biases. */
+static uint32_t part_count(const struct we_gguf_weight *weight)
+{
+    return weight->quant.mode == WE_QUANT_NONE ? 1 : 3;
+}
+
+static const char *part_name(const struct we_gguf_weight *weight, uint32_t part, char out[160])
+{
+    static const char *const suffixes[] = {"", "scales", "biases"};
+    snprintf(out, 160, "%s.%s", weight->module, part ? suffixes[part] : weight->suffix);
+    return out;
+}
+
+static void shard_name(size_t shard, size_t shards, char out[64])
+{
+    if (shards == 1)
+        snprintf(out, 64, "model.safetensors");
+    else
+        snprintf(out, 64, "model-%05zu-of-%05zu.safetensors", shard + 1, shards);
+}
+
+static we_status declare(struct writing *w, const struct we_gguf_weight *weight)
+{
+    char name[160];
+    for (uint32_t part = 0; part < part_count(weight); part++) {
+        bool packed = weight->quant.mode != WE_QUANT_NONE && part == 0;
+        uint64_t columns = weight->in;
+        if (weight->quant.mode != WE_QUANT_NONE)
+            columns =
+                packed ? we_quant_row_bytes(weight->quant, weight->in) / 4 : we_quant_row_groups(weight->quant, weight->in);
+        uint64_t shape[2] = {weight->rows, columns};
+        we_status status = we_safetensors_writer_declare(
+            w->writer, part_name(weight, part, name), packed ? WE_U32 : weight->dtype, weight->vector ? 1 : 2, shape, w->error);
+        if (status != WE_OK)
+            return status;
+    }
+    return WE_OK;
+}
+
+/* ---- shards ---- */
+
+static we_status write_shard(struct writing *w, const char *path, size_t first, size_t end)
+{
+    static const char *const metadata[] = {"format", "mlx", NULL};
+    we_status status = we_safetensors_writer_new(path, &w->writer, w->error);
+    for (size_t i = first; i < end && status == WE_OK; i++)
+        status = declare(w, &w->plan->weights[i]);
+    if (status == WE_OK)
+        status = we_safetensors_writer_begin(w->writer, metadata, w->error);
+    for (size_t i = first; i < end && status == WE_OK; i++)
+        status = write_weight(w, &w->plan->weights[i]);
+    if (status == WE_OK)
+        status = we_safetensors_writer_commit(w->writer, w->error);
+    we_safetensors_writer_free(w->writer);
+    w->writer = NULL;
+    return status;
+}
+
+/* The weight after the last one of the shard that begins with `first`. */
+static size_t shard_end(const struct we_gguf_plan *plan, size_t first, uint64_t shard_bytes)
+{
+    uint64_t bytes = we_gguf_weight_bytes(&plan->weights[first]);
+    size_t end = first + 1;
+    while (end < plan->count && bytes + we_gguf_weight_bytes(&plan->weights[end]) <= shard_bytes)
+        bytes += we_gguf_weight_bytes(&plan->weights[end++]);
+    return end;
+}
+
+struct index_entry {
+    char name[160], file[64];
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+    return strcmp(((const struct index_entry *)a)->name, ((const struct index_entry *)b)->name);
+}
+
+/* model.safetensors.index.json, as mlx-lm writes it. */
+static we_status write_index(struct writing *w, const char *path, uint64_t shard_bytes, size_t shards)
+{
+    const struct we_gguf_plan *plan = w->plan;
+    struct index_entry *entries = calloc(plan->count * 3, sizeof *entries);
+    if (entries == NULL)
+        return we_error_memory(w->error, path);
+    size_t count = 0, shard = 0, end = shard_end(plan, 0, shard_bytes);
+    uint64_t parameters = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (i == end) {
+            shard++;
+            end = shard_end(plan, i, shard_bytes);
+        }
+        for (uint32_t part = 0; part < part_count(&plan->weights[i]); part++, count++) {
+            part_name(&plan->weights[i], part, entries[count].name);
+            shard_name(shard, shards, entries[count].file);
+        }
+        parameters += we_gguf_weight_parameters(&plan->weights[i]);
+    }
+    qsort(entries, count, sizeof *entries, compare_entries);
+    struct we_buf out = {0};
+    we_buf_printf(&out,
+                  "{\n    \"metadata\": {\n        \"total_size\": %llu,\n        \"total_parameters\": %llu\n    },\n"
+                  "    \"weight_map\": {",
+                  (unsigned long long)w->total, (unsigned long long)parameters);
+    for (size_t i = 0; i < count; i++)
+        we_buf_printf(&out, "%s\n        \"%s\": \"%s\"", i ? "," : "", entries[i].name, entries[i].file);
+    we_buf_append_c(&out, "\n    }\n}\n");
+    we_status status = out.failed ? we_error_memory(w->error, path) : we_file_write(path, we_buf_str(&out), w->error);
+    we_buf_free(&out);
+    free(entries);
+    return status;
+}
+
+static we_status write_all(struct writing *w, const char *directory, uint64_t shard_bytes)
+{
+    struct we_arena arena = {0};
+    const struct we_gguf_plan *plan = w->plan;
+    size_t shards = 0;
+    for (size_t i = 0; i < plan->count; i = shard_end(plan, i, shard_bytes))
+        shards++;
+    we_status status = WE_OK;
+    size_t first = 0;
+    for (size_t shard = 0; shard < shards && status == WE_OK; shard++) {
+        char name[64];
+        shard_name(shard, shards, name);
+        char *path = we_path_join(&arena, directory, name);
+        size_t end = shard_end(plan, first, shard_bytes);
+        status = path ? write_shard(w, path, first, end) : we_error_memory(w->error, directory);
+        first = end;
+    }
+    if (status == WE_OK) {
+        char *path = we_path_join(&arena, directory, "model.safetensors.index.json");
+        status = path ? write_index(w, path, shard_bytes, shards) : we_error_memory(w->error, directory);
+    }
+    we_arena_free(&arena);
+    return status;
+}
+
+we_status we_gguf_weights_write(const struct we_gguf *gguf, const struct we_gguf_plan *plan, const char *directory,
+                                uint64_t shard_bytes, const struct we_convert_options *options, struct we_error *error)
+{
+    struct writing w = {.gguf = gguf, .plan = plan, .options = options, .error = error};
+    for (size_t i = 0; i < plan->count; i++)
+        w.total += we_gguf_weight_bytes(&plan->weights[i]);
+    we_status status = write_all(&w, directory, shard_bytes);
+    free(w.chunk);
+    free(w.scales);
+    free(w.biases);
+    return status;
+}
