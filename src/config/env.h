@@ -22,7 +22,7 @@ struct we_env_entry {
 
 /* Starts as {0}. Everything lives in the arena. */
 struct we_env {
-    const char *path; /* as it was given */
+    const char *path;             /* as it was given */
     struct we_env_entry *entries; /* (count), in the order of the file */
     size_t count;
     struct we_arena arena;

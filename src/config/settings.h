@@ -49,7 +49,7 @@ enum we_setting_type {
     WE_SETTING_PATH,    /* "~/" is expanded; relative paths in .env are meant from its folder */
     WE_SETTING_INTEGER, /* unsigned */
     WE_SETTING_NUMBER,
-    WE_SETTING_BYTES,   /* an unsigned number, alone or with K, M, G or T (powers of 1024) */
+    WE_SETTING_BYTES, /* an unsigned number, alone or with K, M, G or T (powers of 1024) */
     WE_SETTING_CHOICE
 };
 
@@ -64,11 +64,11 @@ struct we_setting {
     const char *environment[4]; /* names, the strongest first; ended by NULL */
     enum we_setting_group group;
     enum we_setting_type type;
-    double min, max;            /* of numbers, both included */
-    const char *choices;        /* "exact|fast", for a choice */
-    const char *initial;        /* the default as text, or NULL: whoever uses it decides */
-    const char *argument;       /* what help calls the value: "N" */
-    const char *help;           /* one line, without a full stop */
+    double min, max;      /* of numbers, both included */
+    const char *choices;  /* "exact|fast", for a choice */
+    const char *initial;  /* the default as text, or NULL: whoever uses it decides */
+    const char *argument; /* what help calls the value: "N" */
+    const char *help;     /* one line, without a full stop */
 };
 
 /* The row of an id; rows are in the order of the ids. */

@@ -3,6 +3,7 @@
 #include "base/str.h"
 
 /* One row for each setting; the flags, the variables, the help and the documentation come from here. */
+/* clang-format off: a row stays a row */
 static const struct we_setting table[WE_NUM_SETTINGS] = {
     /* ---- which model ---- */
     {WE_SETTING_MODEL, "model", "--model", "-m", {"LLM_CHAT_API_URL", "LLM_CHAT_MODEL", "MLX_MODEL_NAME"}, WE_GROUP_MODEL,
@@ -56,12 +57,14 @@ static const struct we_setting table[WE_NUM_SETTINGS] = {
     {WE_SETTING_PRECISION, "precision", "--precision", NULL, {"WHISPERENGINE_PRECISION"}, WE_GROUP_DEVICE,
      WE_SETTING_CHOICE, 0, 0, "exact|fast", NULL, "NAME", "exact (float32 throughout) or fast"},
     {WE_SETTING_ROPE_COMPAT, "rope_compat", "--rope-compat", NULL, {"WHISPERENGINE_ROPE_COMPAT"}, WE_GROUP_DEVICE,
-     WE_SETTING_CHOICE, 0, 0, "paper|mlx", "paper", "NAME", "longrope factors: by the prompt's length (paper) or always long (mlx)"},
+     WE_SETTING_CHOICE, 0, 0, "paper|mlx", "paper", "NAME",
+     "longrope factors: by the length of the prompt (paper) or always long (mlx)"},
     {WE_SETTING_CONTEXT, "context", "--context", NULL, {"WHISPERENGINE_CONTEXT"}, WE_GROUP_DEVICE,
      WE_SETTING_INTEGER, 1, 4294967295.0, NULL, NULL, "N", "positions of a conversation (what the model was trained for)"},
     {WE_SETTING_MEMORY_LIMIT, "memory_limit", "--memory-limit", NULL, {"MLX_MEMORY_LIMIT"}, WE_GROUP_DEVICE,
      WE_SETTING_BYTES, 0, 0, NULL, NULL, "BYTES", "refuse models that need more; K, M, G are understood (what is available)"},
 };
+/* clang-format on */
 
 const struct we_setting *we_setting_row(enum we_setting_id id)
 {

@@ -6,8 +6,10 @@
 we_status we_processors_init(struct we_processors *p, const struct we_sampling *sampling, uint32_t vocab_size,
                              struct we_error *error)
 {
-    *p = (struct we_processors){.repetition = sampling->repetition_penalty, .presence = sampling->presence_penalty,
-                                .frequency = sampling->frequency_penalty, .vocab_size = vocab_size};
+    *p = (struct we_processors){.repetition = sampling->repetition_penalty,
+                                .presence = sampling->presence_penalty,
+                                .frequency = sampling->frequency_penalty,
+                                .vocab_size = vocab_size};
     if (sampling->num_logit_bias) {
         p->bias = calloc(sampling->num_logit_bias, sizeof *p->bias);
         if (p->bias == NULL)

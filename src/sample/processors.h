@@ -10,8 +10,8 @@ struct we_processors {
     float repetition, presence, frequency; /* repetition 0: off */
     struct we_logit_bias *bias;            /* (num_bias) */
     size_t num_bias;
-    uint32_t *recent;   /* (context): the last tokens, a ring; NULL if no penalty is on */
-    uint32_t *unique;   /* (context): scratch */
+    uint32_t *recent; /* (context): the last tokens, a ring; NULL if no penalty is on */
+    uint32_t *unique; /* (context): scratch */
     uint32_t context, used, next;
     uint32_t vocab_size;
 };

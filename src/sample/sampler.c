@@ -235,7 +235,9 @@ we_status we_sampler_pick(struct we_sampler *s, float *logits, uint32_t *token, 
     if (has_nan(logits, s->vocab_size) || isinf(largest))
         return we_error_set(error, WE_INVALID_FORMAT,
                             "the logits are not finite (%s): the model's weights are damaged, or a computation overflowed",
-                            largest == -INFINITY ? "all are -infinity" : largest == INFINITY ? "infinity" : "NaN");
+                            largest == -INFINITY  ? "all are -infinity"
+                            : largest == INFINITY ? "infinity"
+                                                  : "NaN");
     if (s->temperature == 0) {
         *token = pick_greedy(s, logits, largest);
         return WE_OK;

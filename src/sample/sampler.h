@@ -1,4 +1,7 @@
-/* From logits to a token, as mlx-lm's make_logits_processors and make_sampler do it, with MLX's random numbers. */
+/* From logits to a token, as mlx-lm's make_logits_processors and make_sampler do it, with MLX's random numbers.
+ * For float32 logits and a seed the tokens are those of mlx-lm 0.32.2 on the CPU back-end of mlx 0.32.4, to the last bit: in
+ * that version mx.random.categorical of one row inverts the cumulated distribution with one uniform number (earlier
+ * ones add Gumbel noise). */
 #ifndef WE_SAMPLE_SAMPLER_H
 #define WE_SAMPLE_SAMPLER_H
 

@@ -10,8 +10,8 @@
 enum { MOST_DEPTH = 4, LARGEST_INDEX = 256 << 20 };
 
 /* Sizes and times of the files in a folder and the folders in it. */
-static we_status measure(const char *folder, int depth, struct we_arena *arena, struct we_store_entry *entry,
-                         bool *has_weights, struct we_error *error)
+static we_status measure(const char *folder, int depth, struct we_arena *arena, struct we_store_entry *entry, bool *has_weights,
+                         struct we_error *error)
 {
     char **names;
     size_t count;

@@ -90,8 +90,7 @@ static we_status not_found(const struct we_places *places, const char *name, str
         we_buf_printf(&text, "%s \"%.100s\"", i == 0 ? "" : i + 1 < n ? "," : " or", nearest[i].name);
     if (n && !doubled)
         we_buf_append_c(&text, "?");
-    we_buf_append_c(&text, count ? "\n\"whisperengine list\" shows the models that are here"
-                                 : "\nthere is no model here yet");
+    we_buf_append_c(&text, count ? "\n\"whisperengine list\" shows the models that are here" : "\nthere is no model here yet");
     we_buf_append_c(&text, "; \"whisperengine convert SOURCE DEST\" makes one");
     status = text.failed ? we_error_memory(error, name) : we_error_set(error, WE_NOT_FOUND, "%s", text.data);
     we_buf_free(&text);
@@ -129,11 +128,13 @@ static we_status not_a_model(const char *path, struct we_error *error)
         return we_error_set(error, WE_INVALID_FORMAT,
                             "%s is not a model directory: it has no config.json\n"
                             "a model directory holds config.json, *.safetensors and tokenizer.json; if a download or a "
-                            "conversion was interrupted, remove the directory and start again", path);
+                            "conversion was interrupted, remove the directory and start again",
+                            path);
     if (we_str_ends_with(we_str_c(path), we_str_c(".gguf")))
         return we_error_set(error, WE_INVALID_ARGUMENT,
                             "%s is a GGUF file, and a model directory is expected\n"
-                            "\"whisperengine convert %s DEST\" makes one of it", path, path);
+                            "\"whisperengine convert %s DEST\" makes one of it",
+                            path, path);
     return we_error_set(error, WE_INVALID_ARGUMENT, "%s is a file, and a model directory is expected", path);
 }
 
@@ -171,7 +172,8 @@ static we_status check_scheme(const char **name, bool *only_name, struct we_erro
     if (we_str_equal_c(scheme, "http") || we_str_equal_c(scheme, "https"))
         return we_error_set(error, WE_UNSUPPORTED,
                             "%.300s: chat with an http(s) address is not built yet\n"
-                            "give a model directory, ORG/NAME or mlx://ORG/NAME", *name);
+                            "give a model directory, ORG/NAME or mlx://ORG/NAME",
+                            *name);
     if (!we_str_equal_c(scheme, "mlx"))
         return we_error_set(error, WE_INVALID_ARGUMENT,
                             "%.300s: unknown scheme; a model is a directory, ORG/NAME or mlx://ORG/NAME", *name);
@@ -207,9 +209,12 @@ static we_status find(const char *models_dir, const char *name, struct we_arena 
     if (is_name)
         return not_found(&places, wanted, arena, error);
     if (only_name)
-        return we_error_set(error, WE_INVALID_ARGUMENT, "%.300s: after mlx:// the name of a model is expected, as ORG/NAME", given);
-    return we_error_set(error, WE_NOT_FOUND, "%.300s: there is no such directory\na model is a directory, ORG/NAME or "
-                        "mlx://ORG/NAME; \"whisperengine list\" shows the models that are here", given);
+        return we_error_set(error, WE_INVALID_ARGUMENT, "%.300s: after mlx:// the name of a model is expected, as ORG/NAME",
+                            given);
+    return we_error_set(error, WE_NOT_FOUND,
+                        "%.300s: there is no such directory\na model is a directory, ORG/NAME or "
+                        "mlx://ORG/NAME; \"whisperengine list\" shows the models that are here",
+                        given);
 }
 
 we_status we_store_find(const char *models_dir, const char *name, char **path, struct we_error *error)

@@ -35,26 +35,86 @@ static void test_values(void **state)
         const char *text, *value; /* of A; NULL: not set */
     } table[] = {
         /* plain */
-        {"A=1", "1"}, {"A=1\n", "1"}, {"A=1\r\n", "1"}, {"A = 1", "1"}, {"\t A\t=\t1 \t", "1"}, {"A=", ""}, {"A=   \n", ""},
-        {"A=two words", "two words"}, {"export A=1", "1"}, {"export\tA=1", "1"}, {"A=a=b=c", "a=b=c"}, {"\xEF\xBB\xBF" "A=1", "1"},
-        {"A=C:\\new\\table", "C:\\new\\table"}, {"A=it's", "it's"}, {"A=say \"hi\"", "say \"hi\""}, {"A=1\nA=2", "2"},
-        {"A=http://localhost:1234/v1", "http://localhost:1234/v1"}, {"A=\xC3\xA9\xE2\x82\xAC", "\xC3\xA9\xE2\x82\xAC"},
-        {"A.b-c=1", NULL}, {"A\n", NULL}, {"export A", NULL}, {"A # later", NULL}, {"export=1\nA=${export}", "1"},
-        {"export = 1\nA=${export}", "1"}, {"", NULL}, {"\n\n\n", NULL}, {"B=1\n\n  \n# A=3\n  # A=4\nA=2", "2"},
+        {"A=1", "1"},
+        {"A=1\n", "1"},
+        {"A=1\r\n", "1"},
+        {"A = 1", "1"},
+        {"\t A\t=\t1 \t", "1"},
+        {"A=", ""},
+        {"A=   \n", ""},
+        {"A=two words", "two words"},
+        {"export A=1", "1"},
+        {"export\tA=1", "1"},
+        {"A=a=b=c", "a=b=c"},
+        {"\xEF\xBB\xBF"
+         "A=1",
+         "1"},
+        {"A=C:\\new\\table", "C:\\new\\table"},
+        {"A=it's", "it's"},
+        {"A=say \"hi\"", "say \"hi\""},
+        {"A=1\nA=2", "2"},
+        {"A=http://localhost:1234/v1", "http://localhost:1234/v1"},
+        {"A=\xC3\xA9\xE2\x82\xAC", "\xC3\xA9\xE2\x82\xAC"},
+        {"A.b-c=1", NULL},
+        {"A\n", NULL},
+        {"export A", NULL},
+        {"A # later", NULL},
+        {"export=1\nA=${export}", "1"},
+        {"export = 1\nA=${export}", "1"},
+        {"", NULL},
+        {"\n\n\n", NULL},
+        {"B=1\n\n  \n# A=3\n  # A=4\nA=2", "2"},
         /* comments */
-        {"A=1 # one", "1"}, {"A=1\t# one", "1"}, {"A=1#one", "1#one"}, {"A=#fff", "#fff"}, {"A= # nothing", ""},
-        {"A=\"1 # 2\" # 3", "1 # 2"}, {"A='1 # 2'# 3", "1 # 2"}, {"A=a # b # c", "a"},
+        {"A=1 # one", "1"},
+        {"A=1\t# one", "1"},
+        {"A=1#one", "1#one"},
+        {"A=#fff", "#fff"},
+        {"A= # nothing", ""},
+        {"A=\"1 # 2\" # 3", "1 # 2"},
+        {"A='1 # 2'# 3", "1 # 2"},
+        {"A=a # b # c", "a"},
         /* quotes */
-        {"A=\"\"", ""}, {"A=''", ""}, {"A=\" 1 \"", " 1 "}, {"A='\"'", "\""}, {"A=\"'\"", "'"}, {"A=\"a\\nb\\tc\\rd\"", "a\nb\tc\rd"},
-        {"A=\"a\\\"b\\\\c\\$d\\x\"", "a\"b\\c$d\\x"}, {"A='a\\nb'", "a\\nb"}, {"A='it\\'s \\\\'", "it's \\"},
-        {"A=\"one\ntwo\"\nB=3", "one\ntwo"}, {"A='one\r\ntwo'", "one\ntwo"}, {"A=\"a\rb\"", "a\rb"}, {"A=\"x\"   ", "x"},
+        {"A=\"\"", ""},
+        {"A=''", ""},
+        {"A=\" 1 \"", " 1 "},
+        {"A='\"'", "\""},
+        {"A=\"'\"", "'"},
+        {"A=\"a\\nb\\tc\\rd\"", "a\nb\tc\rd"},
+        {"A=\"a\\\"b\\\\c\\$d\\x\"", "a\"b\\c$d\\x"},
+        {"A='a\\nb'", "a\\nb"},
+        {"A='it\\'s \\\\'", "it's \\"},
+        {"A=\"one\ntwo\"\nB=3", "one\ntwo"},
+        {"A='one\r\ntwo'", "one\ntwo"},
+        {"A=\"a\rb\"", "a\rb"},
+        {"A=\"x\"   ", "x"},
         /* references */
-        {"B=b\nA=${B}c", "bc"}, {"B=b\nA=\"<${B}>\"", "<b>"}, {"B=b\nA='${B}'", "${B}"}, {"A=${HOME}/models", "/home/me/models"},
-        {"HOME=/elsewhere\nA=${HOME}", "/home/me"}, {"A=${MISSING}", ""}, {"A=${MISSING:-x y}", "x y"}, {"A=${MISSING-x}", "x"},
-        {"A=${EMPTY:-x}", "x"}, {"A=${EMPTY-x}", ""}, {"A=${HOME:-x}", "/home/me"}, {"A=${A}", ""}, {"A=1\nA=${A}2", "12"},
-        {"A=$HOME", "$HOME"}, {"A=pa$$word", "pa$$word"}, {"A=$", "$"}, {"A=${", "${"}, {"A=${}", "${}"}, {"A=${HOME", "${HOME"},
-        {"A=${HO ME}", "${HO ME}"}, {"A=${HOME+x}", "${HOME+x}"}, {"A=${HOME # c", "${HOME"}, {"A=\"${HOME\n}\"", "${HOME\n}"},
-        {"B=1\nC=${B}${B}\nA=${C}${C}", "1111"}, {"A=${9}", "${9}"}, {"a.b=1\nA=${a.b}", "1"}, {"A=\"\\${HOME}\"", "${HOME}"},
+        {"B=b\nA=${B}c", "bc"},
+        {"B=b\nA=\"<${B}>\"", "<b>"},
+        {"B=b\nA='${B}'", "${B}"},
+        {"A=${HOME}/models", "/home/me/models"},
+        {"HOME=/elsewhere\nA=${HOME}", "/home/me"},
+        {"A=${MISSING}", ""},
+        {"A=${MISSING:-x y}", "x y"},
+        {"A=${MISSING-x}", "x"},
+        {"A=${EMPTY:-x}", "x"},
+        {"A=${EMPTY-x}", ""},
+        {"A=${HOME:-x}", "/home/me"},
+        {"A=${A}", ""},
+        {"A=1\nA=${A}2", "12"},
+        {"A=$HOME", "$HOME"},
+        {"A=pa$$word", "pa$$word"},
+        {"A=$", "$"},
+        {"A=${", "${"},
+        {"A=${}", "${}"},
+        {"A=${HOME", "${HOME"},
+        {"A=${HO ME}", "${HO ME}"},
+        {"A=${HOME+x}", "${HOME+x}"},
+        {"A=${HOME # c", "${HOME"},
+        {"A=\"${HOME\n}\"", "${HOME\n}"},
+        {"B=1\nC=${B}${B}\nA=${C}${C}", "1111"},
+        {"A=${9}", "${9}"},
+        {"a.b=1\nA=${a.b}", "1"},
+        {"A=\"\\${HOME}\"", "${HOME}"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct we_env env;
@@ -76,10 +136,17 @@ static void test_errors_name_file_and_line(void **state)
         const char *text;
         const char *message;
     } table[] = {
-        {"A=1\n=2", "x/.env:2: NAME=VALUE was expected"}, {"A 1", "x/.env:1: NAME=VALUE"}, {"\n\n9A=1", "x/.env:3: NAME=VALUE"},
-        {"A: 1", "x/.env:1: "}, {"<html>", "x/.env:1: "}, {"A=1\nB=\"a\nb\nc", "x/.env:2: the quote (\") is never closed"},
-        {"A='", "x/.env:1: the quote (') is never closed"}, {"A=\"a\nb\" c", "x/.env:2: there is text after the closing quote"},
-        {"A=\"1\nB=\"2\"", "x/.env:2: there is text"}, {"A=\"\\", "never closed"}, {"A=\"1\n2\"\nB=3\nC C", "x/.env:4: "},
+        {"A=1\n=2", "x/.env:2: NAME=VALUE was expected"},
+        {"A 1", "x/.env:1: NAME=VALUE"},
+        {"\n\n9A=1", "x/.env:3: NAME=VALUE"},
+        {"A: 1", "x/.env:1: "},
+        {"<html>", "x/.env:1: "},
+        {"A=1\nB=\"a\nb\nc", "x/.env:2: the quote (\") is never closed"},
+        {"A='", "x/.env:1: the quote (') is never closed"},
+        {"A=\"a\nb\" c", "x/.env:2: there is text after the closing quote"},
+        {"A=\"1\nB=\"2\"", "x/.env:2: there is text"},
+        {"A=\"\\", "never closed"},
+        {"A=\"1\n2\"\nB=3\nC C", "x/.env:4: "},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct we_env env;
@@ -178,8 +245,9 @@ static bool read_some(void)
 {
     struct we_env env;
     struct we_error error = {0};
-    we_status status = we_env_parse(we_str_c("A=1\nB=\"${A} a long value that needs memory to grow, more than 64 bytes of it\"\n"),
-                                    ".env", NULL, NULL, &env, &error);
+    we_status status =
+        we_env_parse(we_str_c("A=1\nB=\"${A} a long value that needs memory to grow, more than 64 bytes of it\"\n"), ".env",
+                     NULL, NULL, &env, &error);
     if (status != WE_OK && (status != WE_OUT_OF_MEMORY || env.entries || strstr(error.message, "out of memory") == NULL))
         abort();
     we_env_free(&env);
@@ -196,8 +264,11 @@ static void test_memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_errors_name_file_and_line),
-        cmocka_unit_test(test_lines_and_order), cmocka_unit_test(test_limits), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_errors_name_file_and_line),
+        cmocka_unit_test(test_lines_and_order),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_files),
 #if defined(__linux__)
         cmocka_unit_test(test_memory_runs_out),
 #endif

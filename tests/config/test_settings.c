@@ -116,8 +116,12 @@ static void test_defaults(void **state)
 static void test_order_of_layers(void **state)
 {
     (void)state;
-    struct we_sampling of_model = {.temperature = 0.25f, .top_p = 0.9f, .top_k = 20, .min_tokens_to_keep = 1,
-                                   .xtc_threshold = 0.1f, .repetition_context = 20};
+    struct we_sampling of_model = {.temperature = 0.25f,
+                                   .top_p = 0.9f,
+                                   .top_k = 20,
+                                   .min_tokens_to_keep = 1,
+                                   .xtc_threshold = 0.1f,
+                                   .repetition_context = 20};
     struct we_settings *s = open_settings("MLX_MAX_TOKENS=10\n\nMLX_TEMPERATURE=0.3\n");
     assert_int_equal(we_settings_source(s, WE_SETTING_TOP_K), WE_SOURCE_DEFAULT);
     we_settings_use_model(s, &of_model);
@@ -201,26 +205,62 @@ static void test_what_values_mean(void **state)
         const char *text;
         double value; /* negative: it is refused */
     } table[] = {
-        {WE_SETTING_MAX_TOKENS, "1", 1}, {WE_SETTING_MAX_TOKENS, " 12 ", 12}, {WE_SETTING_MAX_TOKENS, "4294967295", 4294967295.0},
-        {WE_SETTING_MAX_TOKENS, "4294967296", -1}, {WE_SETTING_MAX_TOKENS, "0", -1}, {WE_SETTING_MAX_TOKENS, "-1", -1},
-        {WE_SETTING_MAX_TOKENS, "1.5", -1}, {WE_SETTING_MAX_TOKENS, "many", -1}, {WE_SETTING_MAX_TOKENS, "", -1},
-        {WE_SETTING_MAX_TOKENS, "1 2", -1}, {WE_SETTING_MAX_TOKENS, "0x10", -1},
-        {WE_SETTING_SEED, "18446744073709551615", 18446744073709551615.0}, {WE_SETTING_SEED, "18446744073709551616", -1},
-        {WE_SETTING_SEED, "99999999999999999999999999", -1}, {WE_SETTING_SEED, "0", 0},
-        {WE_SETTING_TEMPERATURE, "0", 0}, {WE_SETTING_TEMPERATURE, ".5", 0.5}, {WE_SETTING_TEMPERATURE, "1.", 1},
-        {WE_SETTING_TEMPERATURE, "1e-1", 0.1}, {WE_SETTING_TEMPERATURE, "+2E+1", 20}, {WE_SETTING_TEMPERATURE, "-0.1", -1},
-        {WE_SETTING_TEMPERATURE, "nan", -1}, {WE_SETTING_TEMPERATURE, "inf", -1}, {WE_SETTING_TEMPERATURE, "1e999", -1},
-        {WE_SETTING_TEMPERATURE, "0,7", -1}, {WE_SETTING_TEMPERATURE, "1.2.3", -1}, {WE_SETTING_TEMPERATURE, ".", -1},
-        {WE_SETTING_TEMPERATURE, "1e", -1}, {WE_SETTING_TEMPERATURE, "e1", -1}, {WE_SETTING_TEMPERATURE, "100.1", -1},
+        {WE_SETTING_MAX_TOKENS, "1", 1},
+        {WE_SETTING_MAX_TOKENS, " 12 ", 12},
+        {WE_SETTING_MAX_TOKENS, "4294967295", 4294967295.0},
+        {WE_SETTING_MAX_TOKENS, "4294967296", -1},
+        {WE_SETTING_MAX_TOKENS, "0", -1},
+        {WE_SETTING_MAX_TOKENS, "-1", -1},
+        {WE_SETTING_MAX_TOKENS, "1.5", -1},
+        {WE_SETTING_MAX_TOKENS, "many", -1},
+        {WE_SETTING_MAX_TOKENS, "", -1},
+        {WE_SETTING_MAX_TOKENS, "1 2", -1},
+        {WE_SETTING_MAX_TOKENS, "0x10", -1},
+        {WE_SETTING_SEED, "18446744073709551615", 18446744073709551615.0},
+        {WE_SETTING_SEED, "18446744073709551616", -1},
+        {WE_SETTING_SEED, "99999999999999999999999999", -1},
+        {WE_SETTING_SEED, "0", 0},
+        {WE_SETTING_TEMPERATURE, "0", 0},
+        {WE_SETTING_TEMPERATURE, ".5", 0.5},
+        {WE_SETTING_TEMPERATURE, "1.", 1},
+        {WE_SETTING_TEMPERATURE, "1e-1", 0.1},
+        {WE_SETTING_TEMPERATURE, "+2E+1", 20},
+        {WE_SETTING_TEMPERATURE, "-0.1", -1},
+        {WE_SETTING_TEMPERATURE, "nan", -1},
+        {WE_SETTING_TEMPERATURE, "inf", -1},
+        {WE_SETTING_TEMPERATURE, "1e999", -1},
+        {WE_SETTING_TEMPERATURE, "0,7", -1},
+        {WE_SETTING_TEMPERATURE, "1.2.3", -1},
+        {WE_SETTING_TEMPERATURE, ".", -1},
+        {WE_SETTING_TEMPERATURE, "1e", -1},
+        {WE_SETTING_TEMPERATURE, "e1", -1},
+        {WE_SETTING_TEMPERATURE, "100.1", -1},
         {WE_SETTING_TEMPERATURE, "0.00000000000000000000000000000000000000000000000000000000000000001", -1},
-        {WE_SETTING_TOP_P, "1.01", -1}, {WE_SETTING_XTC_THRESHOLD, "0.5", 0.5}, {WE_SETTING_XTC_THRESHOLD, "0.51", -1},
-        {WE_SETTING_MEMORY_LIMIT, "1000", 1000}, {WE_SETTING_MEMORY_LIMIT, "8G", 8589934592.0}, {WE_SETTING_MEMORY_LIMIT, "8GB", 8589934592.0},
-        {WE_SETTING_MEMORY_LIMIT, "8 gib", 8589934592.0}, {WE_SETTING_MEMORY_LIMIT, "1.5K", 1536}, {WE_SETTING_MEMORY_LIMIT, "2m", 2097152},
-        {WE_SETTING_MEMORY_LIMIT, "1T", 1099511627776.0}, {WE_SETTING_MEMORY_LIMIT, "10B", 10}, {WE_SETTING_MEMORY_LIMIT, "8X", -1},
-        {WE_SETTING_MEMORY_LIMIT, "-1G", -1}, {WE_SETTING_MEMORY_LIMIT, "G", -1}, {WE_SETTING_MEMORY_LIMIT, "8GG", -1},
-        {WE_SETTING_MEMORY_LIMIT, "1e30", -1}, {WE_SETTING_MEMORY_LIMIT, "9999999999G", -1}, {WE_SETTING_MEMORY_LIMIT, "8 G x", -1},
-        {WE_SETTING_DEVICE, "tpu", -1}, {WE_SETTING_DEVICE, "cp", -1}, {WE_SETTING_DEVICE, "cpu|cuda", -1}, {WE_SETTING_DEVICE, "", -1},
-        {WE_SETTING_DEVICE, "mlx", 0}, {WE_SETTING_DEVICE, "cpu", 0}, {WE_SETTING_MODELS_DIR, "", -1},
+        {WE_SETTING_TOP_P, "1.01", -1},
+        {WE_SETTING_XTC_THRESHOLD, "0.5", 0.5},
+        {WE_SETTING_XTC_THRESHOLD, "0.51", -1},
+        {WE_SETTING_MEMORY_LIMIT, "1000", 1000},
+        {WE_SETTING_MEMORY_LIMIT, "8G", 8589934592.0},
+        {WE_SETTING_MEMORY_LIMIT, "8GB", 8589934592.0},
+        {WE_SETTING_MEMORY_LIMIT, "8 gib", 8589934592.0},
+        {WE_SETTING_MEMORY_LIMIT, "1.5K", 1536},
+        {WE_SETTING_MEMORY_LIMIT, "2m", 2097152},
+        {WE_SETTING_MEMORY_LIMIT, "1T", 1099511627776.0},
+        {WE_SETTING_MEMORY_LIMIT, "10B", 10},
+        {WE_SETTING_MEMORY_LIMIT, "8X", -1},
+        {WE_SETTING_MEMORY_LIMIT, "-1G", -1},
+        {WE_SETTING_MEMORY_LIMIT, "G", -1},
+        {WE_SETTING_MEMORY_LIMIT, "8GG", -1},
+        {WE_SETTING_MEMORY_LIMIT, "1e30", -1},
+        {WE_SETTING_MEMORY_LIMIT, "9999999999G", -1},
+        {WE_SETTING_MEMORY_LIMIT, "8 G x", -1},
+        {WE_SETTING_DEVICE, "tpu", -1},
+        {WE_SETTING_DEVICE, "cp", -1},
+        {WE_SETTING_DEVICE, "cpu|cuda", -1},
+        {WE_SETTING_DEVICE, "", -1},
+        {WE_SETTING_DEVICE, "mlx", 0},
+        {WE_SETTING_DEVICE, "cpu", 0},
+        {WE_SETTING_MODELS_DIR, "", -1},
     };
     struct we_settings *s = open_settings(NULL);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -334,6 +374,10 @@ static void test_system_prompt(void **state)
     assert_int_equal(we_settings_system_prompt(s, &text, &error), WE_OK);
     assert_string_equal(text, "Be brief.\n");
     free(text);
+    set(s, WE_SETTING_SYSTEM_PROMPT_FILE, "prompt.txt"); /* two flags: the text */
+    assert_int_equal(we_settings_system_prompt(s, &text, &error), WE_OK);
+    assert_string_equal(text, "Be brief.\n");
+    free(text);
     set(s, WE_SETTING_SYSTEM_PROMPT, ""); /* none, whatever the file says */
     assert_int_equal(we_settings_system_prompt(s, &text, &error), WE_OK);
     assert_string_equal(text, "");
@@ -352,11 +396,27 @@ static void test_into_structures(void **state)
     (void)state;
     struct we_settings *s = open_settings(NULL);
     const char *const flags[][2] = {
-        {"--temp", "0.5"}, {"--top-p", "0.8"}, {"--min-p", "0.1"}, {"--min-tokens-to-keep", "2"}, {"--top-k", "7"},
-        {"--xtc-probability", "0.2"}, {"--xtc-threshold", "0.3"}, {"--repetition-penalty", "1.1"}, {"--presence-penalty", "-0.5"},
-        {"--frequency-penalty", "0.25"}, {"--repetition-context-size", "9"}, {"--seed", "11"}, {"--max-tokens", "12"},
-        {"--models-dir", "mm"}, {"--device", "cpu"}, {"--isa", "avx2"}, {"-t", "3"}, {"--context", "512"}, {"--memory-limit", "1G"},
-        {"--precision", "fast"}, {"--rope-compat", "mlx"},
+        {"--temp", "0.5"},
+        {"--top-p", "0.8"},
+        {"--min-p", "0.1"},
+        {"--min-tokens-to-keep", "2"},
+        {"--top-k", "7"},
+        {"--xtc-probability", "0.2"},
+        {"--xtc-threshold", "0.3"},
+        {"--repetition-penalty", "1.1"},
+        {"--presence-penalty", "-0.5"},
+        {"--frequency-penalty", "0.25"},
+        {"--repetition-context-size", "9"},
+        {"--seed", "11"},
+        {"--max-tokens", "12"},
+        {"--models-dir", "mm"},
+        {"--device", "cpu"},
+        {"--isa", "avx2"},
+        {"-t", "3"},
+        {"--context", "512"},
+        {"--memory-limit", "1G"},
+        {"--precision", "fast"},
+        {"--rope-compat", "mlx"},
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         assert_non_null(we_setting_by_flag(flags[i][0]));
@@ -368,7 +428,8 @@ static void test_into_structures(void **state)
     we_settings_model_options(s, &o);
     assert_true(r.sampling.temperature == 0.5f && r.sampling.top_p == 0.8f && r.sampling.min_p == 0.1f);
     assert_true(r.sampling.min_tokens_to_keep == 2 && r.sampling.top_k == 7 && r.sampling.xtc_probability == 0.2f);
-    assert_true(r.sampling.xtc_threshold == 0.3f && r.sampling.repetition_penalty == 1.1f && r.sampling.presence_penalty == -0.5f);
+    assert_true(r.sampling.xtc_threshold == 0.3f && r.sampling.repetition_penalty == 1.1f &&
+                r.sampling.presence_penalty == -0.5f);
     assert_true(r.sampling.frequency_penalty == 0.25f && r.sampling.repetition_context == 9 && r.sampling.seed == 11);
     assert_true(r.sampling.has_seed && r.max_tokens == 12);
     assert_string_equal(o.models_dir, "mm");
@@ -415,9 +476,16 @@ static void test_memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), IN_FOLDER(test_defaults), IN_FOLDER(test_order_of_layers), IN_FOLDER(test_second_names),
-        IN_FOLDER(test_model_names), IN_FOLDER(test_what_values_mean), IN_FOLDER(test_wrong_values_in_files_are_named),
-        IN_FOLDER(test_which_file), IN_FOLDER(test_system_prompt), IN_FOLDER(test_into_structures),
+        cmocka_unit_test(test_table),
+        IN_FOLDER(test_defaults),
+        IN_FOLDER(test_order_of_layers),
+        IN_FOLDER(test_second_names),
+        IN_FOLDER(test_model_names),
+        IN_FOLDER(test_what_values_mean),
+        IN_FOLDER(test_wrong_values_in_files_are_named),
+        IN_FOLDER(test_which_file),
+        IN_FOLDER(test_system_prompt),
+        IN_FOLDER(test_into_structures),
 #if defined(__linux__)
         IN_FOLDER(test_memory_runs_out),
 #endif

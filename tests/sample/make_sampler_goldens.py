@@ -63,16 +63,21 @@ def cases():
         dict(temp=0.0), dict(temp=1.0), plain, dict(temp=0.1), dict(temp=1.3), dict(temp=3.0),
         dict(temp=0.7, top_p=0.9), dict(temp=1.0, top_p=0.5), dict(temp=1.0, top_p=0.01), dict(temp=1.0, top_p=0.999),
         dict(temp=1.0, top_p=1.0), dict(temp=1.0, top_p=0.99999), dict(temp=0.7, min_p=0.05), dict(temp=1.0, min_p=0.3),
-        dict(temp=1.0, min_p=1.0), dict(temp=1.0, min_p=0.9, min_tokens_to_keep=3), dict(temp=1.0, min_p=0.1, min_tokens_to_keep=4),
+        dict(temp=1.0, min_p=1.0), dict(temp=1.0, min_p=0.9, min_tokens_to_keep=3),
+        dict(temp=1.0, min_p=0.1, min_tokens_to_keep=4),
         dict(temp=1.0, top_k=1), dict(temp=0.7, top_k=2), dict(temp=1.0, top_k=4), dict(temp=1.5, top_k=40),
-        dict(temp=1.0, xtc_probability=1.0), dict(temp=1.0, xtc_probability=0.5), dict(temp=0.8, xtc_probability=0.5, xtc_threshold=0.01),
-        dict(temp=1.0, xtc_probability=1.0, xtc_threshold=0.0), dict(temp=1.0, xtc_probability=0.9, xtc_threshold=0.02, spared=[1, 3]),
-        dict(temp=0.7, top_p=0.9, top_k=4), dict(temp=0.7, top_p=0.9, min_p=0.05, top_k=3, xtc_probability=0.5, xtc_threshold=0.02),
-        dict(temp=1.1, top_p=0.95, min_p=0.2, min_tokens_to_keep=2, xtc_probability=0.7, xtc_threshold=0.1, spared=[2], top_k=4),
+        dict(temp=1.0, xtc_probability=1.0), dict(temp=1.0, xtc_probability=0.5),
+        dict(temp=0.8, xtc_probability=0.5, xtc_threshold=0.01), dict(temp=1.0, xtc_probability=1.0, xtc_threshold=0.0),
+        dict(temp=1.0, xtc_probability=0.9, xtc_threshold=0.02, spared=[1, 3]), dict(temp=0.7, top_p=0.9, top_k=4),
+        dict(temp=0.7, top_p=0.9, min_p=0.05, top_k=3, xtc_probability=0.5, xtc_threshold=0.02),
+        dict(temp=1.1, top_p=0.95, min_p=0.2, min_tokens_to_keep=2, xtc_probability=0.7, xtc_threshold=0.1, spared=[2],
+             top_k=4),
         dict(temp=0.0, repetition_penalty=1.3), dict(temp=0.7, repetition_penalty=0.8), dict(temp=0.0, presence_penalty=0.7),
-        dict(temp=0.9, presence_penalty=-0.3), dict(temp=0.0, frequency_penalty=0.4), dict(temp=0.7, frequency_penalty=0.1, context=3),
-        dict(temp=0.7, logit_bias={0: 2.5, 3: -1.5}), dict(temp=0.0, logit_bias={4: 3.0}),
-        dict(temp=0.8, repetition_penalty=1.1, presence_penalty=0.1, frequency_penalty=0.3, context=5, logit_bias={1: 0.1}, top_p=0.9),
+        dict(temp=0.9, presence_penalty=-0.3), dict(temp=0.0, frequency_penalty=0.4),
+        dict(temp=0.7, frequency_penalty=0.1, context=3), dict(temp=0.7, logit_bias={0: 2.5, 3: -1.5}),
+        dict(temp=0.0, logit_bias={4: 3.0}),
+        dict(temp=0.8, repetition_penalty=1.1, presence_penalty=0.1, frequency_penalty=0.3, context=5, logit_bias={1: 0.1},
+             top_p=0.9),
     ]
     kinds = ["smooth", "flat", "low", "ties", "equal", "holes", "peak", "half"]
     seeds = [0, 1, 7, 12345, 2**32 + 9, 2**63 + 11]
@@ -80,7 +85,8 @@ def cases():
         for j in range(3):
             n = 3 * i + j
             vocab = [5, 17, 257, 1000][(i + j) % 4]
-            yield dict(parameters, vocab=vocab, kind=kinds[(n + i) % 8], seed=seeds[n % 6], prompt=[k * 7 % vocab for k in range(n % 30)])
+            prompt = [k * 7 % vocab for k in range(n % 30)]
+            yield dict(parameters, vocab=vocab, kind=kinds[(n + i) % 8], seed=seeds[n % 6], prompt=prompt)
     # Where the last bit of a constant, or the treatment of equals, decides.
     for temp in [3e-6, 7e-6, 1.3e-6, 6e-6]:
         yield dict(temp=temp, vocab=257, kind="low", seed=3, prompt=[])
@@ -92,18 +98,22 @@ def cases():
     threshold = mx.softmax(mx.array([1.0, 0.0]))[1].item()
     yield dict(temp=1.0, xtc_probability=1.0, xtc_threshold=threshold, vocab=5, kind="pair", seed=1, prompt=[])
     for vocab in [17, 257]:
-        yield dict(temp=1.0, top_p=0.99, xtc_probability=1.0, xtc_threshold=0.01, top_k=4, vocab=vocab, kind="smooth", seed=vocab, prompt=[])
+        yield dict(temp=1.0, top_p=0.99, xtc_probability=1.0, xtc_threshold=0.01, top_k=4, vocab=vocab, kind="smooth",
+                   seed=vocab, prompt=[])
     for n, vocab in enumerate([32064, 151936, 262144]):
         for kind in ["smooth", "flat", "ties"]:
             yield dict(temp=0.7, top_p=0.9, top_k=40 + n, vocab=vocab, kind=kind, seed=n, prompt=[])
-            yield dict(temp=1.0, top_p=0.99, xtc_probability=0.5, xtc_threshold=0.001, vocab=vocab, kind=kind, seed=n, prompt=[])
+            yield dict(temp=1.0, top_p=0.99, xtc_probability=0.5, xtc_threshold=0.001, vocab=vocab, kind=kind, seed=n,
+                       prompt=[])
         yield dict(temp=0.0, vocab=vocab, kind="low", seed=n, prompt=[])
 
 
 def run(case, steps):
+    top_k = case.get("top_k", 0)  # mlx-lm refuses one that keeps all; ours keeps all
     sampler = make_sampler(
-        case["temp"], case.get("top_p", 0.0), case.get("min_p", 0.0), case.get("min_tokens_to_keep", 1), case.get("top_k", 0)
-        if case.get("top_k", 0) < case["vocab"] else 0, case.get("xtc_probability", 0.0), case.get("xtc_threshold", 0.1), case.get("spared"))
+        case["temp"], case.get("top_p", 0.0), case.get("min_p", 0.0), case.get("min_tokens_to_keep", 1),
+        top_k if top_k < case["vocab"] else 0, case.get("xtc_probability", 0.0), case.get("xtc_threshold", 0.1),
+        case.get("spared"))
     context = case.get("context", 20)
     processors = make_logits_processors(
         case.get("logit_bias"), case.get("repetition_penalty"), context, case.get("presence_penalty"), context,

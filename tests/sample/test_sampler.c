@@ -89,16 +89,21 @@ static size_t read_bias(const struct we_json *item, struct we_logit_bias *bias)
 static void check_case(const struct we_json *item)
 {
     struct we_logit_bias bias[8];
-    struct we_sampling sampling = {
-        .temperature = (float)number(item, "temp", 0), .top_p = (float)number(item, "top_p", 0),
-        .min_p = (float)number(item, "min_p", 0), .min_tokens_to_keep = (uint32_t)number(item, "min_tokens_to_keep", 1),
-        .top_k = (uint32_t)number(item, "top_k", 0), .xtc_probability = (float)number(item, "xtc_probability", 0),
-        .xtc_threshold = (float)number(item, "xtc_threshold", 0.1),
-        .repetition_penalty = (float)number(item, "repetition_penalty", 0),
-        .presence_penalty = (float)number(item, "presence_penalty", 0),
-        .frequency_penalty = (float)number(item, "frequency_penalty", 0),
-        .repetition_context = (uint32_t)number(item, "context", 20), .logit_bias = bias,
-        .num_logit_bias = read_bias(item, bias), .seed = seed_of(item), .has_seed = true};
+    struct we_sampling sampling = {.temperature = (float)number(item, "temp", 0),
+                                   .top_p = (float)number(item, "top_p", 0),
+                                   .min_p = (float)number(item, "min_p", 0),
+                                   .min_tokens_to_keep = (uint32_t)number(item, "min_tokens_to_keep", 1),
+                                   .top_k = (uint32_t)number(item, "top_k", 0),
+                                   .xtc_probability = (float)number(item, "xtc_probability", 0),
+                                   .xtc_threshold = (float)number(item, "xtc_threshold", 0.1),
+                                   .repetition_penalty = (float)number(item, "repetition_penalty", 0),
+                                   .presence_penalty = (float)number(item, "presence_penalty", 0),
+                                   .frequency_penalty = (float)number(item, "frequency_penalty", 0),
+                                   .repetition_context = (uint32_t)number(item, "context", 20),
+                                   .logit_bias = bias,
+                                   .num_logit_bias = read_bias(item, bias),
+                                   .seed = seed_of(item),
+                                   .has_seed = true};
     const struct we_json *tokens = we_json_get(item, "tokens"), *prompt = we_json_get(item, "prompt");
     const struct we_json *spared = we_json_get(item, "spared");
     uint32_t vocab = (uint32_t)number(item, "vocab", 0), spare[8];
@@ -154,14 +159,23 @@ static void test_wrong_values_are_refused_by_name(void **state)
         struct we_sampling sampling;
         const char *name;
     } table[] = {
-        {{.temperature = -1}, "temperature is -1"}, {{.temperature = NAN}, "temperature"},
-        {{.temperature = INFINITY}, "temperature"}, {{.temperature = 1e-35f}, "0 or from 1e-30"},
-        {{.top_p = 1.5f}, "top_p is 1.5, but must be from 0 to 1"}, {{.top_p = -0.1f}, "top_p"}, {{.min_p = 2}, "min_p"},
-        {{.xtc_probability = 1.1f}, "xtc_probability"}, {{.xtc_threshold = 0.6f}, "xtc_threshold"},
-        {{.repetition_penalty = -1}, "repetition_penalty"}, {{.presence_penalty = NAN}, "presence_penalty"},
-        {{.frequency_penalty = INFINITY}, "frequency_penalty"}, {{.repetition_context = 1u << 30}, "repetition_context"},
-        {{.logit_bias = &outside, .num_logit_bias = 1}, "token 10"}, {{.logit_bias = &nan_bias, .num_logit_bias = 1}, "logit_bias"},
-        {{.logit_bias = &infinite, .num_logit_bias = 1}, "logit_bias"}, {{.num_logit_bias = 1}, "logit_bias is NULL"},
+        {{.temperature = -1}, "temperature is -1"},
+        {{.temperature = NAN}, "temperature"},
+        {{.temperature = INFINITY}, "temperature"},
+        {{.temperature = 1e-35f}, "0 or from 1e-30"},
+        {{.top_p = 1.5f}, "top_p is 1.5, but must be from 0 to 1"},
+        {{.top_p = -0.1f}, "top_p"},
+        {{.min_p = 2}, "min_p"},
+        {{.xtc_probability = 1.1f}, "xtc_probability"},
+        {{.xtc_threshold = 0.6f}, "xtc_threshold"},
+        {{.repetition_penalty = -1}, "repetition_penalty"},
+        {{.presence_penalty = NAN}, "presence_penalty"},
+        {{.frequency_penalty = INFINITY}, "frequency_penalty"},
+        {{.repetition_context = 1u << 30}, "repetition_context"},
+        {{.logit_bias = &outside, .num_logit_bias = 1}, "token 10"},
+        {{.logit_bias = &nan_bias, .num_logit_bias = 1}, "logit_bias"},
+        {{.logit_bias = &infinite, .num_logit_bias = 1}, "logit_bias"},
+        {{.num_logit_bias = 1}, "logit_bias is NULL"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct we_sampler *sampler;
@@ -181,7 +195,8 @@ static void test_logits_that_are_not_finite(void **state)
         const char *says;
     } table[] = {{{0, NAN, 1}, "NaN"}, {{NAN}, "NaN"}, {{0, 1, INFINITY}, "infinity"}, {{0, NAN, INFINITY}, ""}};
     for (int greedy = 0; greedy < 2; greedy++) {
-        struct we_sampling sampling = {.temperature = greedy ? 0 : 1, .top_p = 0.9f, .min_p = 0.1f, .top_k = 3, .xtc_probability = 1};
+        struct we_sampling sampling = {
+            .temperature = greedy ? 0 : 1, .top_p = 0.9f, .min_p = 0.1f, .top_k = 3, .xtc_probability = 1};
         struct we_sampler *sampler;
         struct we_error error;
         uint32_t token;
@@ -210,8 +225,13 @@ static void test_logits_that_are_not_finite(void **state)
 static void test_edges(void **state)
 {
     (void)state;
-    struct we_sampling sampling = {.temperature = 1, .min_p = 1, .min_tokens_to_keep = 1000, .top_k = 1000,
-                                   .repetition_penalty = 1.5f, .frequency_penalty = 1, .presence_penalty = 1};
+    struct we_sampling sampling = {.temperature = 1,
+                                   .min_p = 1,
+                                   .min_tokens_to_keep = 1000,
+                                   .top_k = 1000,
+                                   .repetition_penalty = 1.5f,
+                                   .frequency_penalty = 1,
+                                   .presence_penalty = 1};
     struct we_sampler *sampler;
     struct we_error error;
     assert_int_equal(we_sampler_new(&sampling, 3, NULL, 0, &sampler, &error), WE_OK);

@@ -189,7 +189,8 @@ static void test_suggestions(void **state)
         const char *name, *says;
     } table[] = {
         {"microsoft/Phi-3-mini-4k-instruct-4bit-4bit", "use \"microsoft/Phi-3-mini-4k-instruct-4bit\", which is here"},
-        {"mlx://microsoft/Phi-3-mini-4k-instruct-4bit-4bit-4bit", "use \"microsoft/Phi-3-mini-4k-instruct-4bit\", which is here"},
+        {"mlx://microsoft/Phi-3-mini-4k-instruct-4bit-4bit-4bit",
+         "use \"microsoft/Phi-3-mini-4k-instruct-4bit\", which is here"},
         {"other/thing-8bit-8bit", "use \"other/thing-8bit\"\n"},
         {"microsoft/Phi-3-mini-4k-instruct", "did you mean \"microsoft/Phi-3-mini-4k-instruct-4bit\"?"},
         {"Microsoft/phi-3-mini-4k-instruct-4bti", "did you mean \"microsoft/Phi-3-mini-4k-instruct-4bit\"?"},
@@ -212,7 +213,10 @@ static void test_hugging_face_cache(void **state)
 {
     (void)state;
     const char *const roots[][2] = {
-        {NULL, ".cache/huggingface/hub"}, {"XDG_CACHE_HOME", "xdg/huggingface/hub"}, {"HF_HOME", "hf/hub"}, {"HF_HUB_CACHE", "cache"},
+        {NULL, ".cache/huggingface/hub"},
+        {"XDG_CACHE_HOME", "xdg/huggingface/hub"},
+        {"HF_HOME", "hf/hub"},
+        {"HF_HUB_CACHE", "cache"},
     };
     const char *const values[] = {NULL, "xdg", "hf", "cache"};
     for (size_t i = 0; i < 4; i++) { /* each stronger than the one before */
@@ -231,7 +235,9 @@ static void test_hugging_face_cache(void **state)
         snprintf(file, sizeof file, "%s/models--org--name/refs/main", hub);
         put(file, "0123abc\n");
         expect_path("m", "org/name", expected);
-        put(file, "../../../elsewhere"); /* leads nowhere: the newest one */
+        put(file, "../../../elsewhere"); /* not a name of a snapshot, though a model is there: the newest one */
+        snprintf(file, sizeof file, "%s/../elsewhere", hub);
+        put_model(file);
         snprintf(file, sizeof file, "%s/models--org--name/snapshots/4567def", hub);
         struct utimbuf late = {2000000000, 2000000000};
         assert_int_equal(utime(file, &late), 0);
@@ -344,12 +350,20 @@ static void test_complete_means_every_shard(void **state)
         const char *index;
         bool complete;
     } table[] = {
-        {"{\"metadata\": {}, \"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"1.safetensors\", \"c\": \"2.safetensors\"}}", true},
-        {"{\"weight_map\": {\"a\": \"1.safetensors\"}}", true}, {"{\"weight_map\": {}}", true},
+        {"{\"metadata\": {}, \"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"1.safetensors\", \"c\": \"2.safetensors\"}}",
+         true},
+        {"{\"weight_map\": {\"a\": \"1.safetensors\"}}", true},
+        {"{\"weight_map\": {}}", true},
         {"{\"weight_map\": {\"a\": \"1.safetensors\", \"b\": \"3.safetensors\"}}", false},
-        {"{\"weight_map\": {\"a\": \"empty.safetensors\"}}", false}, {"{\"weight_map\": {\"a\": \"../x/1.safetensors\"}}", false},
-        {"{\"weight_map\": {\"a\": \"\"}}", false}, {"{\"weight_map\": {\"a\": 1}}", false}, {"{\"weight_map\": []}", false},
-        {"{}", false}, {"[]", false}, {"", false}, {"{\"weight_map\": {\"a\": \"1.safetensors\"", false},
+        {"{\"weight_map\": {\"a\": \"empty.safetensors\"}}", false},
+        {"{\"weight_map\": {\"a\": \"../x/1.safetensors\"}}", false},
+        {"{\"weight_map\": {\"a\": \"\"}}", false},
+        {"{\"weight_map\": {\"a\": 1}}", false},
+        {"{\"weight_map\": []}", false},
+        {"{}", false},
+        {"[]", false},
+        {"", false},
+        {"{\"weight_map\": {\"a\": \"1.safetensors\"", false},
         {"{\"weight_map\": {\"a\": \"1.safe\\u0000tensors\"}}", false},
     };
     setenv("HF_HUB_CACHE", "hub", 1);
@@ -379,8 +393,8 @@ static void test_last_used(void **state)
     put_model("m/mlx/o/x");
     put("m/mlx/o/x/2.safetensors", "1");
     struct utimbuf first = {1000000000, 1}, second = {1100000000, 2}, late = {1900000000, 3};
-    assert_int_equal(utime("m/mlx/o/x/model.safetensors", &second), 0);
-    assert_int_equal(utime("m/mlx/o/x/2.safetensors", &first), 0);
+    assert_int_equal(utime("m/mlx/o/x/2.safetensors", &second), 0);
+    assert_int_equal(utime("m/mlx/o/x/model.safetensors", &first), 0);
     assert_int_equal(utime("m/mlx/o/x/config.json", &late), 0);
     int64_t used = 0;
     struct we_error error;
@@ -440,9 +454,16 @@ static void test_memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_find_a_directory), IN_FOLDER(test_find_a_name), IN_FOLDER(test_names_that_are_refused),
-        IN_FOLDER(test_suggestions), IN_FOLDER(test_hugging_face_cache), IN_FOLDER(test_default_models_folder),
-        IN_FOLDER(test_list), IN_FOLDER(test_complete_means_every_shard), IN_FOLDER(test_last_used), IN_FOLDER(test_links),
+        IN_FOLDER(test_find_a_directory),
+        IN_FOLDER(test_find_a_name),
+        IN_FOLDER(test_names_that_are_refused),
+        IN_FOLDER(test_suggestions),
+        IN_FOLDER(test_hugging_face_cache),
+        IN_FOLDER(test_default_models_folder),
+        IN_FOLDER(test_list),
+        IN_FOLDER(test_complete_means_every_shard),
+        IN_FOLDER(test_last_used),
+        IN_FOLDER(test_links),
 #if defined(__linux__)
         IN_FOLDER(test_memory_runs_out),
 #endif
