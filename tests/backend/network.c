@@ -1,0 +1,262 @@
+#include "network.h"
+
+#include "random.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- making ---- */
+
+static struct we_linear tensor(struct test_network *n, struct test_format format, uint32_t rows, uint32_t in, bool bias)
+{
+    struct test_weights *w = &n->tensors[n->num_tensors++];
+    test_weights_make(w, format, rows, in, n->num_tensors % 4, bias, 1.0 / sqrt(in), &n->seed);
+    return w->linear;
+}
+
+static struct we_linear view(struct we_linear linear, uint32_t first, uint32_t rows)
+{
+    linear.first = first;
+    linear.rows = rows;
+    return linear;
+}
+
+static struct we_norm norm(struct test_network *n, uint32_t width)
+{
+    struct we_norm norm = {.kind = n->shape.layer_norms ? WE_NORM_LAYER : WE_NORM_RMS, .width = width, .eps = 1e-5f};
+    float *weight = we_arena_array(&n->arena, width, sizeof *weight), *bias = we_arena_array(&n->arena, width, sizeof *bias);
+    for (uint32_t i = 0; i < width; i++)
+        weight[i] = 1 + 0.2f * random_normal(&n->seed), bias[i] = 0.1f * random_normal(&n->seed);
+    norm.weight = (struct we_vector){weight, WE_F32, width};
+    if (n->shape.layer_norms)
+        norm.bias = (struct we_vector){bias, WE_F32, width};
+    return norm;
+}
+
+static const struct we_attention *attention(struct test_network *n, uint32_t layer, const float *frequencies)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_attention *a = we_arena_alloc(&n->arena, sizeof *a);
+    *a = (struct we_attention){.num_attention_heads = s->heads, .num_key_value_heads = s->kv_heads, .head_dim = s->head_dim,
+                               .v_head_dim = s->v_head_dim, .scale = 1.0f / sqrtf((float)s->head_dim)};
+    uint32_t q = s->heads * s->head_dim, k = s->kv_heads * s->head_dim, v = s->kv_heads * s->v_head_dim;
+    if (s->fused) {
+        struct we_linear all = tensor(n, s->format, q + k + v, s->hidden, s->bias);
+        a->q_proj = view(all, 0, q), a->k_proj = view(all, q, k), a->v_proj = view(all, q + k, v);
+    } else {
+        a->q_proj = tensor(n, s->format, q, s->hidden, s->bias);
+        a->k_proj = tensor(n, s->format, k, s->hidden, s->bias);
+        a->v_proj = tensor(n, s->format, v, s->hidden, s->bias);
+    }
+    a->o_proj = tensor(n, s->format, s->hidden, s->heads * s->v_head_dim, s->bias);
+    if (s->head_norms)
+        a->q_norm = norm(n, s->head_dim), a->k_norm = norm(n, s->head_dim);
+    a->rope = (struct we_rope){.rotary_dim = s->rotary_dim, .interleaved = s->interleaved,
+                               .inv_freq = {frequencies, frequencies + s->rotary_dim / 2}, .mscale = {1.0f, 1.25f}};
+    if (s->window && layer % 2 == 1)
+        a->mask = WE_MASK_SLIDING, a->window = s->window;
+    return a;
+}
+
+static const struct we_feed_forward *feed_forward(struct test_network *n)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_feed_forward *f = we_arena_alloc(&n->arena, sizeof *f);
+    if (s->fused) {
+        struct we_linear all = tensor(n, s->format, 2 * s->inner, s->hidden, s->bias);
+        f->gate_proj = view(all, 0, s->inner), f->up_proj = view(all, s->inner, s->inner);
+    } else {
+        f->gate_proj = tensor(n, s->format, s->inner, s->hidden, s->bias);
+        f->up_proj = tensor(n, s->format, s->inner, s->hidden, s->bias);
+    }
+    f->down_proj = tensor(n, s->format, s->hidden, s->inner, s->bias);
+    return f;
+}
+
+static void make_layer(struct test_network *n, uint32_t index, const float *frequencies, struct we_layer *layer)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_block *blocks = we_arena_array(&n->arena, 2, sizeof *blocks);
+    struct we_step *steps = we_arena_array(&n->arena, 2, sizeof *steps);
+    blocks[0] = (struct we_block){.kind = WE_BLOCK_ATTENTION, .pre_norm = norm(n, s->hidden), .state = index};
+    blocks[0].op.attention = attention(n, index, frequencies);
+    blocks[1] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD, .pre_norm = norm(n, s->hidden), .state = WE_NO_STATE};
+    blocks[1].op.feed_forward = feed_forward(n);
+    for (int i = 0; s->post_norms && i < 2; i++)
+        blocks[i].post_norm = norm(n, s->hidden);
+    float multiplier = s->residual_multiplier ? s->residual_multiplier : 1;
+    if (s->parallel)
+        steps[0] = (struct we_step){blocks, 2, multiplier};
+    else
+        steps[0] = (struct we_step){blocks, 1, multiplier}, steps[1] = (struct we_step){blocks + 1, 1, multiplier};
+    *layer = (struct we_layer){steps, s->parallel ? 1 : 2};
+}
+
+void test_network_make(struct test_network *n, const struct test_network_shape *shape, uint64_t seed)
+{
+    *n = (struct test_network){.shape = *shape, .seed = seed};
+    n->tensors = calloc(shape->layers * 7 + 2, sizeof *n->tensors);
+    float *frequencies = we_arena_array(&n->arena, shape->rotary_dim + 1, sizeof *frequencies);
+    for (uint32_t i = 0; i < shape->rotary_dim; i++) /* short, then long */
+        frequencies[i] = (float)pow(10000.0, -2.0 * (i % (shape->rotary_dim / 2)) / shape->rotary_dim) /
+                         (i < shape->rotary_dim / 2 ? 1.0f : 3.0f);
+    struct we_layer *layers = we_arena_array(&n->arena, shape->layers, sizeof *layers);
+    struct we_decoder *d = &n->decoder;
+    *d = (struct we_decoder){.model_type = "test", .hidden_size = shape->hidden, .vocab_size = shape->vocab,
+                             .num_layers = shape->layers, .num_states = shape->layers, .layers = layers};
+    d->embed_tokens = tensor(n, shape->embed, shape->vocab, shape->hidden, false);
+    d->lm_head = shape->tied ? d->embed_tokens : tensor(n, shape->format, shape->vocab, shape->hidden, false);
+    for (uint32_t i = 0; i < shape->layers; i++)
+        make_layer(n, i, frequencies, &layers[i]);
+    d->norm = norm(n, shape->hidden);
+    d->embedding_multiplier = shape->embedding_multiplier ? shape->embedding_multiplier : 1;
+    d->logit_multiplier = shape->logit_multiplier ? shape->logit_multiplier : 1;
+}
+
+void test_network_free(struct test_network *n)
+{
+    for (uint32_t i = 0; i < n->num_tensors; i++)
+        test_weights_free(&n->tensors[i]);
+    free(n->tensors);
+    we_arena_free(&n->arena);
+}
+
+/* ---- computing ---- */
+
+static void apply_linear(const struct test_network *n, const struct we_linear *l, const double *x, double *y)
+{
+    const struct test_weights *w = n->tensors;
+    while (w->linear.data != l->data)
+        w++;
+    for (uint32_t i = 0; i < l->rows; i++) {
+        size_t row = we_linear_tensor_row(l, i);
+        y[i] = test_weights_bias(w, row);
+        for (uint32_t k = 0; k < l->in; k++)
+            y[i] += w->values[row * l->in + k] * x[k];
+    }
+}
+
+static void apply_norm(const struct we_norm *norm, double *x)
+{
+    if (norm->kind == WE_NORM_NONE)
+        return;
+    double mean = 0, squares = 0;
+    for (uint32_t i = 0; norm->kind == WE_NORM_LAYER && i < norm->width; i++)
+        mean += x[i] / norm->width;
+    for (uint32_t i = 0; i < norm->width; i++)
+        squares += (x[i] - mean) * (x[i] - mean) / norm->width;
+    for (uint32_t i = 0; i < norm->width; i++) {
+        x[i] = (x[i] - mean) / sqrt(squares + norm->eps) * (norm->weight_offset + ((const float *)norm->weight.data)[i]);
+        x[i] += norm->bias.data ? ((const float *)norm->bias.data)[i] : 0;
+    }
+}
+
+static void apply_rope(const struct we_rope *rope, enum we_rope_mode mode, uint32_t position, double *x)
+{
+    uint32_t pairs = rope->rotary_dim / 2;
+    for (uint32_t i = 0; i < pairs; i++) {
+        double angle = (float)position * rope->inv_freq[mode][i], c = cos(angle), s = sin(angle);
+        double *a = x + (rope->interleaved ? 2 * i : i), *b = x + (rope->interleaved ? 2 * i + 1 : i + pairs);
+        double turned = (*a * c - *b * s) * rope->mscale[mode];
+        *b = (*b * c + *a * s) * rope->mscale[mode];
+        *a = turned;
+    }
+}
+
+/* K and V of all positions so far: keys (positions, kv_heads * head_dim). */
+struct state {
+    double *keys, *values;
+};
+
+static void apply_attention(const struct test_network *n, const struct we_attention *a, const double *x, uint32_t position,
+                            enum we_rope_mode mode, struct state *state, double *y)
+{
+    const uint32_t dim = a->head_dim, v_dim = a->v_head_dim, group = a->num_attention_heads / a->num_key_value_heads;
+    const uint32_t k_width = a->num_key_value_heads * dim, v_width = a->num_key_value_heads * v_dim;
+    double *q = calloc(a->num_attention_heads * dim, sizeof *q), *out = calloc(a->num_attention_heads * v_dim, sizeof *out);
+    double *weights = calloc(position + 1, sizeof *weights), *k = state->keys + (size_t)position * k_width;
+    apply_linear(n, &a->q_proj, x, q);
+    apply_linear(n, &a->k_proj, x, k);
+    apply_linear(n, &a->v_proj, x, state->values + (size_t)position * v_width);
+    for (uint32_t h = 0; h < a->num_key_value_heads; h++)
+        apply_norm(&a->k_norm, k + h * dim), apply_rope(&a->rope, mode, position, k + h * dim);
+    uint32_t first = a->mask == WE_MASK_SLIDING && position + 1 > a->window ? position + 1 - a->window : 0;
+    for (uint32_t h = 0; h < a->num_attention_heads; h++) {
+        double total = 0, *qh = q + h * dim;
+        apply_norm(&a->q_norm, qh);
+        apply_rope(&a->rope, mode, position, qh);
+        for (uint32_t p = first; p <= position; p++) {
+            double score = 0;
+            for (uint32_t d = 0; d < dim; d++)
+                score += qh[d] * state->keys[(size_t)p * k_width + h / group * dim + d];
+            total += weights[p] = exp(score * a->scale);
+        }
+        for (uint32_t p = first; p <= position; p++)
+            for (uint32_t d = 0; d < v_dim; d++)
+                out[h * v_dim + d] += weights[p] / total * state->values[(size_t)p * v_width + h / group * v_dim + d];
+    }
+    apply_linear(n, &a->o_proj, out, y);
+    free(q), free(out), free(weights);
+}
+
+static void apply_feed_forward(const struct test_network *n, const struct we_feed_forward *f, const double *x, double *y)
+{
+    const uint32_t inner = f->up_proj.rows;
+    double *gate = calloc(inner, sizeof *gate), *up = calloc(inner, sizeof *up);
+    apply_linear(n, &f->gate_proj, x, gate);
+    apply_linear(n, &f->up_proj, x, up);
+    for (uint32_t i = 0; i < inner; i++)
+        up[i] *= gate[i] / (1 + exp(-gate[i]));
+    apply_linear(n, &f->down_proj, up, y);
+    free(gate), free(up);
+}
+
+static void apply_step(const struct test_network *n, const struct we_step *step, uint32_t position, enum we_rope_mode mode,
+                       struct state *states, double *h)
+{
+    const uint32_t hidden = n->decoder.hidden_size;
+    double *x = calloc(hidden, sizeof *x), *y = calloc(hidden, sizeof *y), *sum = calloc(hidden, sizeof *sum);
+    for (uint32_t b = 0; b < step->num_blocks; b++) {
+        const struct we_block *block = &step->blocks[b];
+        memcpy(x, h, hidden * sizeof *x);
+        apply_norm(&block->pre_norm, x);
+        if (block->kind == WE_BLOCK_ATTENTION)
+            apply_attention(n, block->op.attention, x, position, mode, &states[block->state], y);
+        else
+            apply_feed_forward(n, block->op.feed_forward, x, y);
+        apply_norm(&block->post_norm, y);
+        for (uint32_t i = 0; i < hidden; i++)
+            sum[i] += y[i];
+    }
+    for (uint32_t i = 0; i < hidden; i++)
+        h[i] += step->residual_multiplier * sum[i];
+    free(x), free(y), free(sum);
+}
+
+void test_network_logits(const struct test_network *n, const uint32_t *tokens, uint32_t num_tokens, enum we_rope_mode mode,
+                         double *logits)
+{
+    const struct we_decoder *d = &n->decoder;
+    const struct test_network_shape *s = &n->shape;
+    struct state *states = calloc(s->layers, sizeof *states);
+    for (uint32_t i = 0; i < s->layers; i++) {
+        states[i].keys = calloc((size_t)num_tokens * s->kv_heads * s->head_dim, sizeof(double));
+        states[i].values = calloc((size_t)num_tokens * s->kv_heads * s->v_head_dim, sizeof(double));
+    }
+    double *h = calloc(d->hidden_size, sizeof *h);
+    for (uint32_t t = 0; t < num_tokens; t++) {
+        for (uint32_t i = 0; i < d->hidden_size; i++)
+            h[i] = d->embedding_multiplier * n->tensors[0].values[(size_t)tokens[t] * d->hidden_size + i];
+        for (uint32_t l = 0; l < d->num_layers; l++)
+            for (uint32_t i = 0; i < d->layers[l].num_steps; i++)
+                apply_step(n, &d->layers[l].steps[i], t, mode, states, h);
+        apply_norm(&d->norm, h);
+        apply_linear(n, &d->lm_head, h, logits + (size_t)t * d->vocab_size);
+        for (uint32_t i = 0; i < d->vocab_size; i++)
+            logits[(size_t)t * d->vocab_size + i] *= d->logit_multiplier;
+    }
+    for (uint32_t i = 0; i < s->layers; i++)
+        free(states[i].keys), free(states[i].values);
+    free(states), free(h);
+}

@@ -1,0 +1,37 @@
+/* Small random networks, and what they compute, in float64, one position after the other. */
+#ifndef TESTS_BACKEND_NETWORK_H
+#define TESTS_BACKEND_NETWORK_H
+
+#include "weights.h"
+
+#include "base/arena.h"
+
+struct test_network_shape {
+    struct test_format format;      /* of all matrices but the embedding */
+    struct test_format embed;       /* also of the head, if tied */
+    uint32_t layers, hidden, heads, kv_heads, head_dim, v_head_dim, inner, vocab;
+    uint32_t rotary_dim, window;    /* window: of every second layer; 0: none */
+    bool fused, tied, bias, interleaved, head_norms;
+    bool parallel;                  /* attention and feed-forward read the same stream */
+    bool post_norms, layer_norms;
+    float embedding_multiplier, residual_multiplier, logit_multiplier; /* 0: 1 */
+};
+
+struct test_network {
+    struct test_network_shape shape;
+    struct we_arena arena;
+    struct we_decoder decoder;
+    struct test_weights *tensors;   /* in no order: found by their data */
+    uint32_t num_tensors;
+    void *blocks[4];
+    uint64_t seed;
+};
+
+void test_network_make(struct test_network *n, const struct test_network_shape *shape, uint64_t seed);
+void test_network_free(struct test_network *n);
+
+/* logits (num_tokens, vocab_size) */
+void test_network_logits(const struct test_network *n, const uint32_t *tokens, uint32_t num_tokens, enum we_rope_mode mode,
+                         double *logits);
+
+#endif

@@ -1,0 +1,520 @@
+/* The CPU executor on small random networks: against float64, and bit for bit against itself in every other way to run
+ * the same tokens. */
+#include "backend/backend.h"
+#include "backend/cpu/executor.h"
+
+#include "network.h"
+#include "random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { MAX_PAGES = 64, MAX_SPANS = 12 };
+
+static const struct we_cpu_kernels *isas[WE_CPU_MAX_ISAS];
+static uint32_t num_isas;
+
+#define PLAIN(type) {WE_QUANT_NONE, 0, 0, type}
+#define AFFINE(bits, group, type) {WE_QUANT_AFFINE, bits, group, type}
+
+static const struct test_network_shape shapes[] = {
+    {.format = AFFINE(4, 32, WE_F16), .embed = AFFINE(4, 32, WE_F16), .layers = 3, .hidden = 96, .heads = 6, .kv_heads = 2,
+     .head_dim = 16, .v_head_dim = 16, .inner = 160, .vocab = 103, .rotary_dim = 16, .tied = true},
+    {.format = AFFINE(4, 64, WE_BF16), .embed = AFFINE(4, 64, WE_BF16), .layers = 2, .hidden = 128, .heads = 4, .kv_heads = 4,
+     .head_dim = 32, .v_head_dim = 32, .inner = 192, .vocab = 77, .rotary_dim = 32, .fused = true, .window = 20},
+    {.format = AFFINE(8, 32, WE_F32), .embed = PLAIN(WE_F16), .layers = 2, .hidden = 64, .heads = 8, .kv_heads = 1,
+     .head_dim = 8, .v_head_dim = 24, .inner = 96, .vocab = 51, .rotary_dim = 6, .interleaved = true, .bias = true,
+     .head_norms = true, .fused = true, .embedding_multiplier = 2.5f, .residual_multiplier = 0.5f, .logit_multiplier = 0.25f},
+    {.format = PLAIN(WE_BF16), .embed = PLAIN(WE_BF16), .layers = 2, .hidden = 72, .heads = 3, .kv_heads = 3,
+     .head_dim = 20, .v_head_dim = 20, .inner = 100, .vocab = 40, .rotary_dim = 20, .parallel = true, .layer_norms = true,
+     .window = 65, .tied = true},
+    {.format = PLAIN(WE_F32), .embed = AFFINE(8, 64, WE_BF16), .layers = 3, .hidden = 64, .heads = 4, .kv_heads = 2,
+     .head_dim = 16, .v_head_dim = 16, .inner = 64, .vocab = 64, .post_norms = true, .window = 64, .tied = true},
+    {.format = AFFINE(6, 64, WE_F16), .embed = AFFINE(3, 32, WE_BF16), .layers = 1, .hidden = 64, .heads = 16, .kv_heads = 2,
+     .head_dim = 16, .v_head_dim = 16, .inner = 128, .vocab = 64, .rotary_dim = 16, .post_norms = true, .parallel = true},
+};
+enum { NUM_SHAPES = sizeof shapes / sizeof *shapes };
+
+/* ---- an executor, its pages, and sequences in them ---- */
+
+struct machine {
+    struct test_network *network;
+    struct we_arena arena;
+    struct we_kv_layout layout;
+    uint32_t num_pages[4];
+    struct we_executor *executor;
+    uint32_t used;                     /* pages handed out */
+    uint64_t seed;
+    we_page order[MAX_PAGES];
+};
+
+struct sequence {
+    we_page pages[2][MAX_PAGES];
+    const we_page *tables[2];
+    uint32_t length;
+};
+
+static void machine_open(struct machine *m, struct test_network *network, const char *isa, uint32_t threads, uint64_t seed)
+{
+    *m = (struct machine){.network = network, .num_pages = {MAX_PAGES, MAX_PAGES}, .seed = seed};
+    struct we_error error = {0};
+    assert_int_equal(we_kv_layout_derive(&network->decoder, WE_F32, &m->arena, &m->layout, &error), WE_OK);
+    struct we_load_options options = {.decoder = &network->decoder, .layout = &m->layout, .num_pages = m->num_pages,
+                                      .max_rows = 1200, .max_spans = MAX_SPANS, .max_logit_rows = 1200, .threads = threads,
+                                      .isa = isa, .precision = WE_PRECISION_EXACT};
+    if (we_backend_cpu.load(&options, &m->executor, &error) != WE_OK)
+        fail_msg("%s", error.message);
+    for (uint32_t i = 0; i < MAX_PAGES; i++)
+        m->order[i] = i;
+    for (uint32_t i = MAX_PAGES - 1; seed && i > 0; i--) {
+        uint32_t j = random_u32(&m->seed) % (i + 1);
+        we_page swap = m->order[i];
+        m->order[i] = m->order[j], m->order[j] = swap;
+    }
+    for (uint32_t g = 0; seed && g < m->layout.num_groups; g++)
+        for (size_t i = 0; i < MAX_PAGES * m->layout.groups[g].page_values; i++)
+            m->executor->pages[g][i] = NAN;
+}
+
+static void machine_close(struct machine *m)
+{
+    we_backend_cpu.unload(m->executor);
+    we_arena_free(&m->arena);
+}
+
+/* Pages for `positions` positions. */
+static void sequence_open(struct machine *m, struct sequence *s, uint32_t positions)
+{
+    s->length = 0;
+    for (uint32_t g = 0; g < 2; g++) {
+        for (uint32_t i = 0; i < MAX_PAGES; i++)
+            s->pages[g][i] = WE_NO_PAGE;
+        s->tables[g] = s->pages[g];
+    }
+    for (uint32_t i = 0; i * WE_PAGE_POSITIONS < positions; i++, m->used++) {
+        assert_true(m->used < MAX_PAGES);
+        s->pages[0][i] = m->order[m->used];
+        s->pages[1][i] = m->order[MAX_PAGES - 1 - m->used]; /* groups count their pages each for itself */
+    }
+}
+
+struct part {
+    struct sequence *sequence;
+    const uint32_t *tokens;
+    uint32_t count, logit_rows;
+    enum we_phase phase;
+};
+
+/* Runs parts of sequences as one batch; they grow by it. Returns the rows of logits. */
+static const float *run_mode(struct machine *m, const struct part *parts, uint32_t count, enum we_rope_mode mode)
+{
+    uint32_t tokens[2000], rows = 0, kept = 0;
+    struct we_span spans[MAX_SPANS];
+    for (uint32_t i = 0; i < count; i++) {
+        spans[i] = (struct we_span){.first_row = rows, .num_rows = parts[i].count, .position = parts[i].sequence->length,
+                                    .page_tables = parts[i].sequence->tables, .phase = parts[i].phase, .rope_mode = mode,
+                                    .num_logit_rows = parts[i].logit_rows};
+        memcpy(tokens + rows, parts[i].tokens, parts[i].count * sizeof *tokens);
+        parts[i].sequence->length += parts[i].count;
+        rows += parts[i].count;
+        kept += parts[i].logit_rows;
+    }
+    struct we_batch batch = {tokens, rows, spans, count};
+    struct we_error error = {0};
+    uint64_t ticket = 0;
+    if (we_backend_cpu.submit(m->executor, &batch, &ticket, &error) != WE_OK)
+        fail_msg("%s", error.message);
+    struct we_batch_result result;
+    assert_true(we_backend_cpu.poll(m->executor, &result));
+    assert_int_equal(result.num_logit_rows, kept);
+    assert_true(result.ticket == ticket && result.status == WE_OK);
+    return result.logits;
+}
+
+static const float *run(struct machine *m, const struct part *parts, uint32_t count)
+{
+    return run_mode(m, parts, count, WE_ROPE_SHORT);
+}
+
+static void random_tokens(const struct test_network *n, uint32_t *tokens, uint32_t count, uint64_t seed)
+{
+    for (uint32_t i = 0; i < count; i++)
+        tokens[i] = random_u32(&seed) % n->decoder.vocab_size;
+}
+
+/* All logits of a sequence, run at once by one thread. */
+static float *baseline(struct test_network *n, const char *isa, const uint32_t *tokens, uint32_t count)
+{
+    struct machine m;
+    struct sequence s;
+    machine_open(&m, n, isa, 1, 0);
+    sequence_open(&m, &s, count);
+    size_t bytes = (size_t)count * n->decoder.vocab_size * sizeof(float);
+    float *logits = malloc(bytes);
+    memcpy(logits, run(&m, &(struct part){&s, tokens, count, count, WE_PHASE_PREFILL}, 1), bytes);
+    machine_close(&m);
+    return logits;
+}
+
+static void assert_rows(const struct test_network *n, const float *found, const float *expected, uint32_t first, uint32_t count,
+                        const char *what)
+{
+    size_t vocab = n->decoder.vocab_size;
+    for (uint32_t i = 0; i < count; i++)
+        if (memcmp(found + i * vocab, expected + (first + i) * vocab, vocab * sizeof *found) != 0)
+            fail_msg("%s: position %u differs (%.9g, not %.9g)", what, first + i, found[i * vocab],
+                     expected[(first + i) * vocab]);
+}
+
+/* ---- tests ---- */
+
+static void test_logits(void **state)
+{
+    (void)state;
+    enum { COUNT = 150 };
+    for (int i = 0; i < NUM_SHAPES; i++) {
+        struct test_network n;
+        test_network_make(&n, &shapes[i], 10 + (uint64_t)i);
+        uint32_t tokens[COUNT], vocab = n.decoder.vocab_size;
+        random_tokens(&n, tokens, COUNT, 5);
+        double *expected = malloc(sizeof *expected * COUNT * vocab);
+        for (uint32_t k = 0; k < num_isas; k++)
+            for (enum we_rope_mode mode = WE_ROPE_SHORT; mode <= WE_ROPE_LONG; mode++) {
+                test_network_logits(&n, tokens, COUNT, mode, expected);
+                struct machine m;
+                struct sequence s;
+                machine_open(&m, &n, isas[k]->name, 2, 1);
+                sequence_open(&m, &s, COUNT);
+                const float *found = run_mode(&m, &(struct part){&s, tokens, COUNT, COUNT, WE_PHASE_PREFILL}, 1, mode);
+                double errors = 0, squares = 0;
+                for (size_t j = 0; j < (size_t)COUNT * vocab; j++) {
+                    errors += (found[j] - expected[j]) * (found[j] - expected[j]);
+                    squares += expected[j] * expected[j];
+                }
+                if (!(sqrt(errors / squares) <= 2e-6))
+                    fail_msg("network %d, %s: relative error %g", i, isas[k]->name, sqrt(errors / squares));
+                machine_close(&m);
+            }
+        free(expected);
+        test_network_free(&n);
+    }
+}
+
+/* One network for each test below: `state` is its number. */
+struct fixture {
+    struct test_network network;
+    uint32_t tokens[1200], count;
+    float *expected[WE_CPU_MAX_ISAS];
+};
+
+static void fixture_make(struct fixture *f, int shape, uint32_t count)
+{
+    test_network_make(&f->network, &shapes[shape], 20 + (uint64_t)shape);
+    f->count = count;
+    random_tokens(&f->network, f->tokens, count, 7);
+    for (uint32_t i = 0; i < num_isas; i++)
+        f->expected[i] = baseline(&f->network, isas[i]->name, f->tokens, count);
+}
+
+static void fixture_free(struct fixture *f)
+{
+    for (uint32_t i = 0; i < num_isas; i++)
+        free(f->expected[i]);
+    test_network_free(&f->network);
+}
+
+/* Pieces of a sequence one after the other; `sizes` is ended by 0 and its last one repeats. */
+static void check_pieces(struct fixture *f, uint32_t isa, uint32_t threads, const uint32_t *sizes, enum we_phase phase,
+                         uint64_t seed, const char *what)
+{
+    struct machine m;
+    struct sequence s;
+    machine_open(&m, &f->network, isas[isa]->name, threads, seed);
+    sequence_open(&m, &s, f->count);
+    for (uint32_t at = 0; at < f->count;) {
+        uint32_t count = *sizes < f->count - at ? *sizes : f->count - at;
+        const float *logits = run(&m, &(struct part){&s, f->tokens + at, count, count, phase}, 1);
+        assert_rows(&f->network, logits, f->expected[isa], at, count, what);
+        at += count;
+        sizes += sizes[1] ? 1 : 0;
+    }
+    machine_close(&m);
+}
+
+static void test_same_in_pieces(void **state)
+{
+    (void)state;
+    static const uint32_t all[] = {1200, 0}, pages[] = {64, 0}, mixed[] = {128, 64, 320, 64, 0}, odd[] = {1, 70, 3, 5, 130, 0};
+    static const uint32_t single[] = {1, 0}, pairs[] = {100, 2, 0}, fives[] = {64, 5, 0};
+    for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        struct fixture f;
+        fixture_make(&f, shape, 300);
+        for (uint32_t i = 0; i < num_isas; i++) {
+            check_pieces(&f, i, 2, all, WE_PHASE_PREFILL, 3, "two threads, pages shuffled");
+            check_pieces(&f, i, 3, all, WE_PHASE_PREFILL, 4, "three threads");
+            check_pieces(&f, i, 2, pages, WE_PHASE_PREFILL, 5, "chunks of a page");
+            check_pieces(&f, i, 3, mixed, WE_PHASE_PREFILL, 6, "chunks of pages");
+            check_pieces(&f, i, 1, odd, WE_PHASE_PREFILL, 7, "chunks of any size");
+            check_pieces(&f, i, 2, single, WE_PHASE_DECODE, 8, "token by token");
+            check_pieces(&f, i, 3, pairs, WE_PHASE_DECODE, 9, "two rows a step");
+            check_pieces(&f, i, 2, fives, WE_PHASE_DECODE, 10, "five rows a step");
+        }
+        fixture_free(&f);
+    }
+}
+
+/* Longer than two chunks of attention. */
+static void test_long(void **state)
+{
+    (void)state;
+    static const uint32_t pages[] = {576, 64, 0}, single[] = {1090, 1, 0};
+    struct fixture f;
+    fixture_make(&f, 0, 1100);
+    double *expected = malloc(sizeof *expected * 1100 * f.network.decoder.vocab_size), errors = 0, squares = 0;
+    test_network_logits(&f.network, f.tokens, 1100, WE_ROPE_SHORT, expected);
+    for (size_t i = 0; i < (size_t)1100 * f.network.decoder.vocab_size; i++) {
+        errors += (f.expected[0][i] - expected[i]) * (f.expected[0][i] - expected[i]);
+        squares += expected[i] * expected[i];
+    }
+    assert_true(sqrt(errors / squares) <= 2e-6);
+    free(expected);
+    for (uint32_t i = 0; i < num_isas; i++) {
+        check_pieces(&f, i, 2, pages, WE_PHASE_PREFILL, 3, "long, in chunks");
+        check_pieces(&f, i, 3, single, WE_PHASE_DECODE, 3, "long, token by token");
+    }
+    fixture_free(&f);
+}
+
+/* Only the last row's logits: the others do not go through the last layer. */
+static void test_pruned(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        struct fixture f;
+        fixture_make(&f, shape, 150);
+        for (uint32_t i = 0; i < num_isas; i++)
+            for (uint32_t rows = 0; rows <= 7; rows++) {
+                struct machine m;
+                struct sequence s, t;
+                machine_open(&m, &f.network, isas[i]->name, 2, 3 + rows);
+                sequence_open(&m, &s, f.count);
+                sequence_open(&m, &t, f.count);
+                struct part parts[] = {{&s, f.tokens, 128, rows, WE_PHASE_PREFILL}, {&t, f.tokens, 3, rows > 3 ? 3 : rows, WE_PHASE_PREFILL}};
+                const float *logits = run(&m, parts, 2);
+                assert_rows(&f.network, logits, f.expected[i], 128 - rows, rows, "last rows");
+                assert_rows(&f.network, logits + (size_t)rows * f.network.decoder.vocab_size, f.expected[i],
+                            3 - (rows > 3 ? 3 : rows), rows > 3 ? 3 : rows, "last rows of the second");
+                logits = run(&m, &(struct part){&s, f.tokens + 128, 22, 1, WE_PHASE_PREFILL}, 1);
+                assert_rows(&f.network, logits, f.expected[i], 149, 1, "after rows without logits");
+                machine_close(&m);
+            }
+        fixture_free(&f);
+    }
+}
+
+/* Decode and prefill of others in the same batch. */
+static void test_company(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        struct fixture f;
+        fixture_make(&f, shape, 130);
+        uint32_t other[400];
+        random_tokens(&f.network, other, 400, 99);
+        for (uint32_t i = 0; i < num_isas; i++)
+            for (uint32_t company = 1; company < MAX_SPANS; company += 3) {
+                struct machine m;
+                struct sequence s, o[MAX_SPANS];
+                machine_open(&m, &f.network, isas[i]->name, 2, 3 + company);
+                sequence_open(&m, &s, f.count);
+                for (uint32_t j = 0; j < company; j++)
+                    sequence_open(&m, &o[j], 200);
+                uint32_t at = 0;
+                static const uint32_t steps[] = {64, 1, 1, 63, 1};
+                for (int step = 0; step < 5; step++) {
+                    struct part parts[MAX_SPANS];
+                    uint32_t place = (uint32_t)step % (company + 1), before = 0;
+                    for (uint32_t j = 0, k = 0; j <= company; j++)
+                        if (j == place)
+                            parts[j] = (struct part){&s, f.tokens + at, steps[step], steps[step],
+                                                     steps[step] == 1 ? WE_PHASE_DECODE : WE_PHASE_PREFILL};
+                        else
+                            parts[j] = (struct part){&o[k], other + k, 1 + (k * 7 + (uint32_t)step) % 40, k % 2, WE_PHASE_PREFILL}, k++;
+                    for (uint32_t j = 0; j < place; j++)
+                        before += parts[j].logit_rows;
+                    const float *logits = run(&m, parts, company + 1) + (size_t)before * f.network.decoder.vocab_size;
+                    assert_rows(&f.network, logits, f.expected[i], at, steps[step], "in company");
+                    at += steps[step];
+                }
+                machine_close(&m);
+            }
+        fixture_free(&f);
+    }
+}
+
+static void test_roll_back(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        struct fixture f;
+        fixture_make(&f, shape, 150);
+        uint32_t other[100];
+        random_tokens(&f.network, other, 100, 98);
+        for (uint32_t i = 0; i < num_isas; i++) {
+            struct machine m;
+            struct sequence s;
+            machine_open(&m, &f.network, isas[i]->name, 2, 3);
+            sequence_open(&m, &s, 200);
+            run(&m, &(struct part){&s, f.tokens, 90, 1, WE_PHASE_PREFILL}, 1);
+            run(&m, &(struct part){&s, other, 100, 1, WE_PHASE_PREFILL}, 1);
+            s.length = 90;
+            const float *logits = run(&m, &(struct part){&s, f.tokens + 90, 60, 60, WE_PHASE_PREFILL}, 1);
+            assert_rows(&f.network, logits, f.expected[i], 90, 60, "rolled back");
+            machine_close(&m);
+        }
+        fixture_free(&f);
+    }
+}
+
+/* A full page that two sequences share, a copy of a page that is not full, and pages that a window has left behind. */
+static void test_pages(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_make(&f, 1, 200); /* window 20 in group 1 */
+    for (uint32_t i = 0; i < num_isas; i++) {
+        struct machine m;
+        struct sequence s, t;
+        machine_open(&m, &f.network, isas[i]->name, 2, 3);
+        assert_int_equal(m.layout.num_groups, 2);
+        sequence_open(&m, &s, 200);
+        sequence_open(&m, &t, 200);
+        run(&m, &(struct part){&s, f.tokens, 100, 0, WE_PHASE_PREFILL}, 1);
+        struct we_error error;
+        for (uint32_t g = 0; g < 2; g++) {
+            assert_int_equal(we_backend_cpu.copy_page(m.executor, g, s.pages[g][1], t.pages[g][1], &error), WE_OK);
+            t.pages[g][0] = s.pages[g][0];
+        }
+        uint32_t windowed = m.layout.groups[0].window ? 0 : 1;
+        s.pages[windowed][0] = t.pages[windowed][0] = WE_NO_PAGE; /* positions to 63; 100 - 20 + 1 is the first seen */
+        t.length = 100;
+        struct part parts[] = {{&s, f.tokens + 100, 60, 60, WE_PHASE_PREFILL}, {&t, f.tokens + 100, 60, 60, WE_PHASE_PREFILL}};
+        const float *logits = run(&m, parts, 2);
+        assert_rows(&f.network, logits, f.expected[i], 100, 60, "first of two with a common page");
+        assert_rows(&f.network, logits + 60 * (size_t)f.network.decoder.vocab_size, f.expected[i], 100, 60, "second of two");
+        machine_close(&m);
+    }
+    fixture_free(&f);
+}
+
+static void test_wrong_batches(void **state)
+{
+    (void)state;
+    struct test_network n;
+    test_network_make(&n, &shapes[0], 1);
+    struct machine m;
+    struct sequence s;
+    machine_open(&m, &n, NULL, 2, 0);
+    sequence_open(&m, &s, 64);
+    uint32_t tokens[65] = {1, 2, 3};
+    const struct we_span good = {.num_rows = 3, .page_tables = s.tables, .num_logit_rows = 1};
+    struct we_error error;
+    uint64_t ticket;
+    struct we_batch_result result;
+    assert_false(we_backend_cpu.poll(m.executor, &result));
+#define REFUSED(rows, changes) \
+    do { \
+        struct we_span span = good; \
+        changes; \
+        error = (struct we_error){0}; \
+        assert_int_equal(we_backend_cpu.submit(m.executor, &(struct we_batch){tokens, rows, &span, 1}, &ticket, &error), \
+                         WE_INVALID_ARGUMENT); \
+        assert_int_equal(error.status, WE_INVALID_ARGUMENT); \
+        assert_true(error.message[0] != '\0'); \
+    } while (0)
+    REFUSED(0, span.num_rows = 0);
+    REFUSED(4, (void)span);
+    REFUSED(2, (void)span);
+    REFUSED(3, span.first_row = 1);
+    REFUSED(3, span.num_logit_rows = 4);
+    REFUSED(3, span.position = 62);          /* beyond the pages it has */
+    REFUSED(3, span.position = UINT32_MAX - 1);
+    REFUSED(3, span.page_tables = NULL);
+    REFUSED(3, span.rope_mode = 2);
+    REFUSED(3, tokens[1] = n.decoder.vocab_size);
+    tokens[1] = 2;
+    struct we_batch batch = {tokens, 3, &good, 1};
+    assert_int_equal(we_backend_cpu.submit(m.executor, &batch, &ticket, &error), WE_OK);
+    assert_int_equal(we_backend_cpu.submit(m.executor, &batch, &ticket, &error), WE_INVALID_ARGUMENT);
+    assert_true(we_backend_cpu.poll(m.executor, &result));
+    assert_false(we_backend_cpu.poll(m.executor, &result));
+    assert_int_equal(we_backend_cpu.copy_page(m.executor, 0, 0, MAX_PAGES, &error), WE_INVALID_ARGUMENT);
+    assert_int_equal(we_backend_cpu.copy_page(m.executor, 7, 0, 1, &error), WE_INVALID_ARGUMENT);
+    machine_close(&m);
+    test_network_free(&n);
+}
+
+static void test_wrong_options(void **state)
+{
+    (void)state;
+    struct test_network n;
+    test_network_make(&n, &shapes[0], 1);
+    struct we_arena arena = {0};
+    struct we_kv_layout layout;
+    struct we_error error;
+    assert_int_equal(we_kv_layout_derive(&n.decoder, WE_F32, &arena, &layout, &error), WE_OK);
+    uint32_t pages[2] = {4, 4};
+    const struct we_load_options good = {.decoder = &n.decoder, .layout = &layout, .num_pages = pages, .max_rows = 8,
+                                         .max_spans = 2, .max_logit_rows = 8, .threads = 1};
+    uint64_t bytes;
+    struct we_executor *executor;
+#define REFUSED_OPTIONS(expected, changes) \
+    do { \
+        struct we_load_options options = good; \
+        struct we_kv_layout other = layout; \
+        options.layout = &other; \
+        changes; \
+        assert_int_equal(we_backend_cpu.estimate(&options, &bytes, &error), expected); \
+        assert_int_equal(we_backend_cpu.load(&options, &executor, &error), expected); \
+        assert_null(executor); \
+        assert_int_equal(error.status, expected); \
+    } while (0)
+    REFUSED_OPTIONS(WE_UNSUPPORTED, options.precision = WE_PRECISION_FAST);
+    REFUSED_OPTIONS(WE_INVALID_ARGUMENT, options.isa = "pdp11");
+    REFUSED_OPTIONS(WE_UNSUPPORTED, other.dtype = WE_BF16);
+    REFUSED_OPTIONS(WE_INVALID_ARGUMENT, options.max_rows = 0);
+    REFUSED_OPTIONS(WE_INVALID_ARGUMENT, options.max_logit_rows = 9);
+    REFUSED_OPTIONS(WE_INVALID_ARGUMENT, options.threads = 5000);
+    struct we_decoder decoder = n.decoder;
+    REFUSED_OPTIONS(WE_UNSUPPORTED, decoder.lm_head.mode = WE_QUANT_NVFP4; options.decoder = &decoder);
+    decoder = n.decoder;
+    REFUSED_OPTIONS(WE_INVALID_FORMAT, decoder.lm_head.rows--; options.decoder = &decoder);
+
+    uint32_t many[2] = {1u << 31, 1u << 31};
+    struct we_load_options options = good;
+    options.num_pages = many;
+    assert_int_equal(we_backend_cpu.estimate(&options, &bytes, &error), WE_OK);
+    assert_true(bytes > (uint64_t)1 << 40);
+    assert_int_equal(we_backend_cpu.estimate(&good, &bytes, &error), WE_OK);
+    assert_true(bytes > 4 * we_kv_page_bytes(&layout, 0) && bytes < 100u << 20);
+    struct we_device_info info;
+    assert_true(we_backend_cpu.probe(&good, &info));
+    assert_non_null(strstr(info.name, "1 thread"));
+    we_arena_free(&arena);
+    test_network_free(&n);
+}
+
+int main(void)
+{
+    num_isas = we_cpu_kernels_list(isas);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logits),  cmocka_unit_test(test_same_in_pieces), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_pruned),  cmocka_unit_test(test_company),        cmocka_unit_test(test_roll_back),
+        cmocka_unit_test(test_pages),   cmocka_unit_test(test_wrong_batches),  cmocka_unit_test(test_wrong_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
