@@ -1,0 +1,36 @@
+/* What comes in: standard input, lists of ids, and the model that a command line names. */
+#ifndef WE_CLI_INPUT_H
+#define WE_CLI_INPUT_H
+
+#include "args.h"
+
+#include <whisperengine_tools.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+/* Reads standard input to its end, at most 1 GiB. */
+we_status we_read_input(struct we_buf *buf, struct we_error *error);
+
+/* A JSON list of token ids; *ids is the caller's (free). `name` is for messages. */
+we_status we_parse_ids(struct we_str json, const char *name, uint32_t **ids, size_t *count, struct we_error *error);
+
+/* The list that an option holds, or, where it is "-", standard input. Returns an exit status. */
+int we_read_ids(const struct we_args *args, const char *option, uint32_t **ids, size_t *count);
+
+/* An error that says where, unless the text is UTF-8. */
+we_status we_check_utf8(struct we_str text, const char *name, struct we_error *error);
+
+/* The name of the model: `operand` or NULL, -m, environment, .env. Returns an exit status. */
+int we_model_name(const struct we_args *args, const char *operand, const char **name);
+
+/* Its directory; *path is the caller's (free). */
+int we_find_model(const struct we_args *args, const char *operand, char **path);
+
+/* Opens it with the settings of the command line. exact: unless a flag says otherwise, whatever .env says. */
+int we_open_model(const struct we_args *args, bool exact, struct we_model **model);
+
+/* The last part of a model's path, for people; it points into the path. */
+const char *we_model_short_name(const char *path);
+
+#endif

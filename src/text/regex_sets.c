@@ -1,0 +1,176 @@
+#include "text/regex_sets.h"
+
+#include "text/unicode.h"
+
+#include <ctype.h>
+
+#define BIT(category) (1u << UTF8PROC_CATEGORY_##category)
+#define CASED (BIT(LU) | BIT(LL) | BIT(LT))
+#define LETTER (CASED | BIT(LM) | BIT(LO))
+#define MARK (BIT(MN) | BIT(MC) | BIT(ME))
+#define NUMBER (BIT(ND) | BIT(NL) | BIT(NO))
+#define PUNCTUATION (BIT(PC) | BIT(PD) | BIT(PS) | BIT(PE) | BIT(PI) | BIT(PF) | BIT(PO))
+#define SYMBOL (BIT(SM) | BIT(SC) | BIT(SK) | BIT(SO))
+#define SEPARATOR (BIT(ZS) | BIT(ZL) | BIT(ZP))
+#define VISIBLE (LETTER | MARK | NUMBER | PUNCTUATION | SYMBOL | BIT(CF) | BIT(CO))
+#define EVERYTHING UINT32_MAX
+
+#define SPACES "\\x{9}-\\x{D}\\x{20}\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
+#define VISIBLES "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}"
+
+struct named_set {
+    const char *name, *alias, *items; /* items NULL: \p{NAME} */
+    uint32_t categories;              /* whose characters the library may not know yet */
+    bool inverse;
+};
+
+/* \w: Alphabetic, M, Nd, Pc; and the other digits of Latin-1, as Oniguruma's table for its first 256 has them. */
+static const struct named_set word = {
+    NULL, NULL,
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}"
+    "\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}",
+    LETTER | MARK | BIT(ND) | BIT(NL) | BIT(PC), false};
+
+static const struct named_set properties[] = {
+    {"l", "letter", NULL, LETTER, false},
+    {"lc", "casedletter", "\\p{Lu}\\p{Ll}\\p{Lt}", CASED, false},
+    {"lu", "uppercaseletter", NULL, BIT(LU), false},
+    {"ll", "lowercaseletter", NULL, BIT(LL), false},
+    {"lt", "titlecaseletter", NULL, BIT(LT), false},
+    {"lm", "modifierletter", NULL, BIT(LM), false},
+    {"lo", "otherletter", NULL, BIT(LO), false},
+    {"m", "mark", NULL, MARK, false},
+    {"mn", "nonspacingmark", NULL, BIT(MN), false},
+    {"mc", "spacingmark", NULL, BIT(MC), false},
+    {"me", "enclosingmark", NULL, BIT(ME), false},
+    {"n", "number", NULL, NUMBER, false},
+    {"nd", "decimalnumber", NULL, BIT(ND), false},
+    {"nl", "letternumber", NULL, BIT(NL), false},
+    {"no", "othernumber", NULL, BIT(NO), false},
+    {"p", "punctuation", NULL, PUNCTUATION, false},
+    {"pc", "connectorpunctuation", NULL, BIT(PC), false},
+    {"pd", "dashpunctuation", NULL, BIT(PD), false},
+    {"ps", "openpunctuation", NULL, BIT(PS), false},
+    {"pe", "closepunctuation", NULL, BIT(PE), false},
+    {"pi", "initialpunctuation", NULL, BIT(PI), false},
+    {"pf", "finalpunctuation", NULL, BIT(PF), false},
+    {"po", "otherpunctuation", NULL, BIT(PO), false},
+    {"s", "symbol", NULL, SYMBOL, false},
+    {"sm", "mathsymbol", NULL, BIT(SM), false},
+    {"sc", "currencysymbol", NULL, BIT(SC), false},
+    {"sk", "modifiersymbol", NULL, BIT(SK), false},
+    {"so", "othersymbol", NULL, BIT(SO), false},
+    {"z", "separator", NULL, SEPARATOR, false},
+    {"zs", "spaceseparator", NULL, BIT(ZS), false},
+    {"zl", "lineseparator", NULL, BIT(ZL), false},
+    {"zp", "paragraphseparator", NULL, BIT(ZP), false},
+    {"cc", "control", NULL, BIT(CC), false},
+    {"cf", "format", NULL, BIT(CF), false},
+    {"co", "privateuse", NULL, BIT(CO), false},
+    {"c", "other", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Z}", LETTER | MARK | NUMBER | PUNCTUATION | SYMBOL | SEPARATOR, true},
+    {"cn", "unassigned", "\\P{Cn}", EVERYTHING, true},
+    {"assigned", "assigned", "\\P{Cn}", EVERYTHING, false},
+    {"any", "any", "\\x{0}-\\x{10FFFF}", 0, false},
+    {"punct", "punct", "\\p{P}", PUNCTUATION, false},
+    {"han", "hani", "\\p{sc:Han}\\x{2B739}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}", 0, false},
+};
+
+/* The same as \p{NAME} and as [:NAME:]. */
+static const struct named_set common[] = {
+    {"digit", "digit", "\\p{Nd}", BIT(ND), false},
+    {"space", "whitespace", SPACES, 0, false},
+    {"xdigit", "asciihexdigit", "0-9A-Fa-f", 0, false},
+    {"alpha", "alphabetic", "\\p{Alphabetic}", LETTER | BIT(NL), false},
+    {"alnum", "alnum", "\\p{Alphabetic}\\p{Nd}", LETTER | BIT(NL) | BIT(ND), false},
+    {"upper", "uppercase", "\\p{Uppercase}", BIT(LU), false},
+    {"lower", "lowercase", "\\p{Lowercase}", BIT(LL), false},
+    {"cntrl", "cntrl", "\\p{Cc}", 0, false},
+    {"blank", "blank", "\\p{Zs}\\x{9}", 0, false},
+    {"ascii", "ascii", "\\x{0}-\\x{7F}", 0, false},
+    {"graph", "graph", VISIBLES, VISIBLE, false},
+    {"print", "print", VISIBLES "\\p{Zs}", VISIBLE, false},
+};
+
+/* Properties that are no scripts; PCRE2 knows them by these names. */
+static const char *const binary[] = {
+    "cased", "caseignorable", "dash", "defaultignorablecodepoint", "diacritic", "emoji", "emojicomponent", "emojimodifier",
+    "emojimodifierbase", "emojipresentation", "extendedpictographic", "extender", "graphemebase", "graphemeextend", "hexdigit",
+    "idcontinue", "ideographic", "idstart", "joincontrol", "math", "quotationmark", "radical", "regionalindicator",
+    "sentenceterminal", "softdotted", "terminalpunctuation", "unifiedideograph", "variationselector", "xidcontinue", "xidstart",
+};
+
+struct adding {
+    struct we_buf *items;
+    uint32_t categories;
+};
+
+static bool add_range(void *context, uint32_t first, uint32_t last, utf8proc_category_t category)
+{
+    struct adding *a = context;
+    if (a->categories >> category & 1)
+        we_buf_printf(a->items, first == last ? "\\x{%X}" : "\\x{%X}-\\x{%X}", first, last);
+    return true;
+}
+
+static we_status put_named(const struct named_set *set, struct we_buf *items, bool *inverse, struct we_error *error)
+{
+    if (set->items)
+        we_buf_append_c(items, set->items);
+    else
+        we_buf_printf(items, set->name[1] ? "\\p{%c%c}" : "\\p{%c}", toupper((unsigned char)set->name[0]), set->name[1]);
+    struct adding adding = {items, set->categories};
+    we_unicode_each_added(add_range, &adding);
+    *inverse = set->inverse;
+    return items->failed ? we_error_memory(error, "a regular expression") : WE_OK;
+}
+
+static const struct named_set *find_named(const struct named_set *sets, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(sets[i].name, name) == 0 || strcmp(sets[i].alias, name) == 0)
+            return &sets[i];
+    return NULL;
+}
+
+#define FIND(sets, name) find_named(sets, sizeof(sets) / sizeof((sets)[0]), name)
+
+we_status we_regex_property(struct we_str name, struct we_buf *items, bool *inverse, struct we_error *error)
+{
+    char key[64];
+    size_t n = 0;
+    bool plain = true;
+    for (size_t i = 0; i < name.length && plain; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        if (c == ' ' || c == '_' || c == '-')
+            continue;
+        plain = c < 0x80 && isalnum(c) && n + 1 < sizeof key;
+        if (plain)
+            key[n++] = (char)tolower(c);
+    }
+    key[n] = '\0';
+    if (!plain || n == 0)
+        return we_error_set(error, WE_UNSUPPORTED, "the character property \"%.*s\" of a regular expression", WE_STR_ARG(name));
+    const struct named_set *set = strcmp(key, "word") == 0 ? &word : FIND(properties, key);
+    if (set == NULL)
+        set = FIND(common, key);
+    if (set)
+        return put_named(set, items, inverse, error);
+    bool is_binary = false;
+    for (size_t i = 0; i < sizeof binary / sizeof binary[0]; i++)
+        is_binary = is_binary || strcmp(binary[i], key) == 0;
+    *inverse = false;
+    we_buf_printf(items, is_binary ? "\\p{%s}" : "\\p{sc:%s}", key);
+    return items->failed ? we_error_memory(error, "a regular expression") : WE_OK;
+}
+
+we_status we_regex_posix_set(struct we_str name, struct we_buf *items, bool *inverse, struct we_error *error)
+{
+    static const struct named_set punct = {NULL, NULL, "\\p{P}\\p{S}", PUNCTUATION | SYMBOL, false};
+    char key[16] = "";
+    if (name.length < sizeof key)
+        memcpy(key, name.data, name.length);
+    const struct named_set *set = strcmp(key, "word") == 0 ? &word : strcmp(key, "punct") == 0 ? &punct : FIND(common, key);
+    if (set == NULL)
+        return we_error_set(error, WE_UNSUPPORTED, "the class [:%.*s:] of a regular expression", WE_STR_ARG(name));
+    return put_named(set, items, inverse, error);
+}

@@ -1,0 +1,56 @@
+"""quant_goldens.bin: what mlx makes of the same weights in every quantisation.
+
+For each record: 8 u32 (mode, bits, group, dtype, rows, in, scale bytes of a row, 1 if dequantised values follow), then for each
+row: w float32, packed weight, scales, biases (affine only), dequantised float32 (from float32 or byte scales only).
+mode and dtype are numbered as in tensor/quant.h and tensor/dtype.h.
+"""
+import pathlib
+import struct
+
+import mlx.core as mx
+import numpy as np
+
+mx.set_default_device(mx.cpu)
+ROWS, IN = 3, 128
+MODES = [("affine", 1, [(b, g) for b in (2, 3, 4, 5, 6, 8) for g in (32, 64, 128)]), ("mxfp4", 2, [(4, 32)]),
+         ("mxfp8", 3, [(8, 32)]), ("nvfp4", 4, [(4, 16)])]
+DTYPES = {1: mx.float32, 2: mx.float16, 3: mx.bfloat16}
+
+
+def weights(rng):
+    w = rng.standard_normal((ROWS, IN)).astype(np.float32)
+    w[0, :32] = 0                       # a group of zeros
+    w[0, 32:64] = -np.abs(w[0, 32:64])  # all negative
+    w[0, 64:96] = 0.3                   # constant
+    w[1, :64] *= 1e-8                   # under the least scale
+    w[1, 64:] = np.round(w[1, 64:] * 4) / 4
+    w[2] *= 10.0 ** rng.integers(-3, 4, IN)
+    return w
+
+
+def raw(array):
+    return np.array(array if array.dtype not in (mx.float16, mx.bfloat16) else array.view(mx.uint16)).tobytes()
+
+
+def main():
+    rng = np.random.default_rng(7)
+    out = bytearray()
+    for mode, number, formats in MODES:
+        for bits, group in formats:
+            for dtype, mx_dtype in DTYPES.items():
+                w = mx.array(weights(rng)).astype(mx_dtype)
+                parts = mx.quantize(w, group_size=group, bits=bits, mode=mode)
+                values = mx.dequantize(*parts, group_size=group, bits=bits, mode=mode, dtype=mx.float32)
+                has_values = int(dtype == 1)
+                scale_bytes = parts[1].nbytes // ROWS
+                out += struct.pack("<8I", number, bits, group, dtype, ROWS, IN, scale_bytes, has_values)
+                for row in range(ROWS):
+                    out += np.array(w[row].astype(mx.float32)).tobytes()
+                    for part in parts:
+                        out += raw(part[row])
+                    if has_values:
+                        out += raw(values[row])
+    (pathlib.Path(__file__).parent / "quant_goldens.bin").write_bytes(out)
+
+
+main()
