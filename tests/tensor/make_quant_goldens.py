@@ -1,7 +1,8 @@
 """quant_goldens.bin: what mlx makes of the same weights in every quantisation.
 
-For each record: 8 u32 (mode, bits, group, dtype, rows, in, scale bytes of a row, 1 if dequantised values follow), then for each
-row: w float32, packed weight, scales, biases (affine only), dequantised float32 (from float32 or byte scales only).
+First the weights, float32 (rows, in), rounded to each of the dtypes 1, 2, 3. Then records: 8 u32 (mode, bits, group, dtype, rows,
+in, scale bytes of a row, 1 if dequantised values follow), and for each row: packed weight, scales, biases (affine only),
+dequantised float32 (from float32 or byte scales only).
 mode and dtype are numbered as in tensor/quant.h and tensor/dtype.h.
 """
 import pathlib
@@ -34,18 +35,20 @@ def raw(array):
 
 def main():
     rng = np.random.default_rng(7)
+    base = mx.array(weights(rng))
     out = bytearray()
+    for mx_dtype in DTYPES.values():
+        out += np.array(base.astype(mx_dtype).astype(mx.float32)).tobytes()
     for mode, number, formats in MODES:
         for bits, group in formats:
             for dtype, mx_dtype in DTYPES.items():
-                w = mx.array(weights(rng)).astype(mx_dtype)
+                w = base.astype(mx_dtype)
                 parts = mx.quantize(w, group_size=group, bits=bits, mode=mode)
                 values = mx.dequantize(*parts, group_size=group, bits=bits, mode=mode, dtype=mx.float32)
                 has_values = int(dtype == 1)
                 scale_bytes = parts[1].nbytes // ROWS
                 out += struct.pack("<8I", number, bits, group, dtype, ROWS, IN, scale_bytes, has_values)
                 for row in range(ROWS):
-                    out += np.array(w[row].astype(mx.float32)).tobytes()
                     for part in parts:
                         out += raw(part[row])
                     if has_values:

@@ -38,7 +38,7 @@ static void test_f16_all(void **state)
             assert_true(isnan(f16_value(we_f16_from_f32(value))));
             continue;
         }
-        assert_true(value == (float)expected && signbit(value) == (bits >> 15 != 0));
+        assert_true(value == (float)expected && (signbit(value) != 0) == (bits >> 15 != 0));
         assert_int_equal(we_f16_from_f32(value), bits);
     }
 }

@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-enum { MAX_IN = 512 };
+enum { ROWS = 3, IN = 128, MAX_IN = 512 };
 
 struct record {
     uint32_t mode, bits, group, dtype, rows, in, scale_bytes, has_values;
@@ -24,7 +24,7 @@ static const unsigned char *place(unsigned char *buffer, size_t capacity, const 
     return buffer + capacity - size;
 }
 
-static const unsigned char *check_row(const struct record *r, const unsigned char *p)
+static const unsigned char *check_row(const struct record *r, const unsigned char *weights, const unsigned char *p)
 {
     struct we_quant quant = {(enum we_quant_mode)r->mode, r->bits, r->group};
     bool affine = quant.mode == WE_QUANT_AFFINE;
@@ -32,8 +32,7 @@ static const unsigned char *check_row(const struct record *r, const unsigned cha
     size_t packed_bytes = we_quant_row_bytes(quant, r->in);
     float w[MAX_IN], values[MAX_IN];
     unsigned char packed[MAX_IN + 1], scales[MAX_IN + 1], biases[MAX_IN + 1];
-    memcpy(w, p, r->in * sizeof *w);
-    p += r->in * sizeof *w;
+    memcpy(w, weights, r->in * sizeof *w);
     we_quantize_row(quant, w, r->in, scale_dtype, packed + 1, scales + 1, affine ? biases + 1 : NULL);
     assert_memory_equal(packed + 1, p, packed_bytes);
     assert_memory_equal(scales + 1, p + packed_bytes, r->scale_bytes);
@@ -60,13 +59,17 @@ static void test_as_mlx(void **state)
     struct we_buf file = {0};
     assert_int_equal(we_file_read(TEST_DATA "/quant_goldens.bin", 0, &file, NULL), WE_OK);
     const unsigned char *p = (const unsigned char *)file.data, *end = p + file.length;
+    const unsigned char *weights = p;
+    p += (size_t)3 * ROWS * IN * 4;
     int records = 0;
     for (; p < end; records++) {
         struct record r;
         memcpy(&r, p, sizeof r);
         p += sizeof r;
+        assert_int_equal(r.rows, ROWS);
+        assert_int_equal(r.in, IN);
         for (uint32_t row = 0; row < r.rows; row++)
-            p = check_row(&r, p);
+            p = check_row(&r, weights + ((size_t)(r.dtype - 1) * ROWS + row) * IN * 4, p);
     }
     assert_ptr_equal(p, end);
     assert_int_equal(records, (18 + 3) * 3);
