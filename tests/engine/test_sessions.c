@@ -114,22 +114,39 @@ static void test_turns(void **state)
     end(&c);
 }
 
-/* The second turn finds the first one in the cache. */
+/* The second turn finds the first one in the cache, and says what a model says that never saw it. */
 static void test_cache(void **state)
 {
     (void)state;
-    struct conversation c;
+    struct conversation c, fresh;
     start(&c, NULL);
-    send_turn(&c, 0);
+    start(&fresh, NULL);
     struct we_request request = greedy(&c);
-    struct we_result result;
+    struct we_result result, expected;
     struct we_error error;
-    if (we_session_send(c.session, user_text(&c, 1), &request, &result, &error) != WE_OK)
+    const char *text;
+    char *system = we_arena_alloc(&c.arena, 401);
+    for (int i = 0; i < 400; i++)
+        system[i] = "the capital of France, "[i % 23];
+    assert_int_equal(we_session_set_system(c.session, system, &error), WE_OK);
+    if (we_session_send(c.session, "one two three", &request, &result, &error) != WE_OK)
         fail_msg("%s", error.message);
-    assert_true(result.cached_tokens >= 64);
-    assert_true(result.cached_tokens < result.prompt_tokens);
+    assert_int_equal(result.cached_tokens, 0);
+    uint32_t first = result.prompt_tokens;
+    assert_true(first > 64);
     we_result_clear(&result);
+    assert_int_equal(we_session_messages(c.session, &text, &error), WE_OK);
+    assert_int_equal(we_session_set_messages(fresh.session, text, &error), WE_OK);
+    if (we_session_send(c.session, "four", &request, &result, &error) != WE_OK ||
+        we_session_send(fresh.session, "four", &request, &expected, &error) != WE_OK)
+        fail_msg("%s", error.message);
+    assert_true(result.cached_tokens >= first / 64 * 64 && result.cached_tokens < result.prompt_tokens);
+    assert_int_equal(expected.cached_tokens, 0);
+    assert_string_equal(result.text, expected.text);
+    we_result_clear(&result);
+    we_result_clear(&expected);
     end(&c);
+    end(&fresh);
 }
 
 static void test_save_and_load(void **state)
