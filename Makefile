@@ -24,7 +24,7 @@ run: build
 test:
 	scripts/install-dependencies.sh test
 	$(MAKE) --no-print-directory build
-	scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL)
+	[ ! -x $(COMMAND) ] || scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL)
 	scripts/test.sh "$(CURDIR)/$(DEFAULT_MODEL)"
 
 bench: build

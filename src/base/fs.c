@@ -91,9 +91,11 @@ we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struc
             break;
         buf->length += (size_t)n;
         buf->data[buf->length] = '\0';
-        size = 4096; /* it may have grown since */
-        if (buf->length > limit)
-            size = limit + 1;
+        if (buf->length > limit) {
+            size = buf->length;
+            continue;
+        }
+        size = limit < 4096 ? limit : 4096; /* it may have grown since */
     }
     close(fd);
     return status;

@@ -358,7 +358,7 @@ static struct we_jvalue function_raise(struct we_jrun *run, struct we_jvalue *a)
 static size_t directive_length(struct we_str format)
 {
     size_t n = 1;
-    while (n < format.length && strchr("-_0^#123456789EO:", format.data[n]) && n < 12)
+    while (n < format.length && format.data[n] && strchr("-_0^#123456789EO:", format.data[n]) && n < 12)
         n++;
     if (n >= format.length)
         return n;

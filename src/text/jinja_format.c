@@ -223,7 +223,7 @@ static bool parse_spec(struct we_jrun *run, struct we_str text, struct spec *spe
     size_t size = 0;
     if (text.length)
         we_jchar_at(text, 0, &size);
-    if (text.length > size && size && strchr("<>=^", text.data[size])) {
+    if (text.length > size && size && text.data[size] && strchr("<>=^", text.data[size])) {
         spec->fill = we_str(text.data, size);
         spec->align = text.data[size];
         text = we_str(text.data + size + 1, text.length - size - 1);

@@ -351,7 +351,12 @@ static void take_strip(struct we_token_stream *s, size_t i, struct we_str text)
     stage->begun = true;
     size_t start = run_at_start(text, step->literal, stage->left);
     stage->left = start == text.length ? stage->left - start / step->literal.length : 0;
-    we_buf_append(&stage->held, we_str(text.data + start, text.length - start));
+    text = we_str(text.data + start, text.length - start);
+    if (step->stop == 0) {
+        give(s, i + 1, text);
+        return;
+    }
+    we_buf_append(&stage->held, text);
     check(s, &stage->held);
     struct we_str all = we_buf_str(&stage->held);
     size_t keep = run_at_end(all, step->literal, step->stop);

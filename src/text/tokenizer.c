@@ -1,0 +1,337 @@
+#include "text/tokenizer_parts.h"
+
+#include "base/fs.h"
+#include "text/unicode.h"
+
+#include <stdlib.h>
+
+/* ---- reading ---- */
+
+/* Where the small parts stand in the text: some need others, which may come later. SIZE_MAX: there is none. */
+struct places {
+    size_t added_tokens, normalizer, pre_tokenizer, post_processor, decoder;
+};
+
+/* Reads the model, which is most of the text, and finds the other parts. */
+static we_status read_model(struct we_parts_reader *parts, struct we_json_reader *json, struct we_bpe *bpe, struct places *places)
+{
+    const struct {
+        const char *key;
+        size_t *place;
+    } keys[] = {
+        {"added_tokens", &places->added_tokens},
+        {"normalizer", &places->normalizer},
+        {"pre_tokenizer", &places->pre_tokenizer},
+        {"post_processor", &places->post_processor},
+        {"decoder", &places->decoder},
+    };
+    struct we_str key;
+    *places = (struct places){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
+    bool has_model = false, ok = we_json_enter_object(json);
+    while (ok && we_json_next_key(json, &key)) {
+        if (we_str_equal_c(key, "model")) {
+            ok = has_model ? we_json_fail(json, "a second \"model\"") == WE_OK : we_bpe_read(parts, json, bpe) == WE_OK;
+            has_model = true;
+            continue;
+        }
+        we_json_peek(json);
+        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+            if (we_str_equal_c(key, keys[i].key))
+                *keys[i].place = json->at;
+        ok = we_json_skip(json);
+    }
+    if (we_json_finish(json) == WE_OK && !has_model)
+        we_json_fail(json, "there is no \"model\"");
+    return json->status;
+}
+
+/* The tree of a part; *tree NULL if there is none. */
+static we_status read_part(struct we_json_reader *json, struct we_arena *arena, size_t place, const struct we_json **tree)
+{
+    *tree = NULL;
+    if (place == SIZE_MAX)
+        return WE_OK;
+    json->at = place;
+    if (!we_json_skip(json))
+        return json->status;
+    struct we_json *parsed;
+    we_status status =
+        we_json_parse(we_str(json->text.data + place, json->at - place), json->name, arena, &parsed, json->error);
+    *tree = parsed;
+    return status;
+}
+
+static we_status read_small_parts(struct we_parts_reader *parts, struct we_json_reader *json, const struct places *places,
+                                  struct we_tokenizer *tokenizer)
+{
+    struct we_arena arena = {0}; /* of the trees; what stays of them is copied by the parts */
+    const struct we_json *tree;
+    we_status status = read_part(json, parts->arena, places->normalizer, &tree);
+    if (status == WE_OK)
+        status = we_normalizer_read(parts, tree, &tokenizer->normalizer);
+    if (status == WE_OK)
+        status = read_part(json, parts->arena, places->pre_tokenizer, &tree);
+    if (status == WE_OK)
+        status = we_pre_tokenizer_read(parts, tree, &tokenizer->pre_tokenizer);
+    if (status == WE_OK)
+        status = read_part(json, &arena, places->post_processor, &tree);
+    if (status == WE_OK)
+        status = we_post_processor_read(parts, tree, &tokenizer->post_processor);
+    if (status == WE_OK)
+        status = read_part(json, parts->arena, places->decoder, &tree);
+    if (status == WE_OK)
+        status = we_token_decoder_read(parts, tree, &tokenizer->decoder);
+    we_arena_free(&arena);
+    return status;
+}
+
+static we_status index_ids(struct we_tokenizer *tokenizer, struct we_error *error)
+{
+    const struct we_added_tokens *added = &tokenizer->added;
+    tokenizer->vocab_size = tokenizer->bpe.vocab.limit > added->contents.limit ? tokenizer->bpe.vocab.limit : added->contents.limit;
+    tokenizer->added_by_id = calloc((size_t)tokenizer->vocab_size + 1, sizeof *tokenizer->added_by_id);
+    if (tokenizer->added_by_id == NULL)
+        return we_error_memory(error, "the tokenizer");
+    for (size_t i = 0; i < added->count; i++)
+        tokenizer->added_by_id[added->data[i].id] = (uint32_t)i + 1;
+    return WE_OK;
+}
+
+static we_status read_tokenizer(struct we_str text, const char *name, struct we_tokenizer *tokenizer, struct we_error *error)
+{
+    struct we_parts_reader parts = {&tokenizer->arena, name, error};
+    struct we_json_reader json;
+    struct places places;
+    we_json_reader_init(&json, text, name, error);
+    we_status status = read_model(&parts, &json, &tokenizer->bpe, &places);
+    if (status == WE_OK)
+        status = read_small_parts(&parts, &json, &places, tokenizer);
+    if (status == WE_OK) {
+        json.at = places.added_tokens;
+        status = we_added_tokens_read(&parts, places.added_tokens == SIZE_MAX ? NULL : &json, &tokenizer->bpe.vocab,
+                                      tokenizer->normalizer, &tokenizer->added);
+    }
+    if (status == WE_OK && !we_pre_tokenizer_is_byte_level(tokenizer->pre_tokenizer) &&
+        !we_bpe_find_junctions(&tokenizer->bpe))
+        status = we_error_memory(error, "the tokenizer");
+    if (status == WE_OK)
+        status = index_ids(tokenizer, error);
+    we_json_reader_free(&json);
+    return status;
+}
+
+we_status we_tokenizer_parse(struct we_str text, const char *name, struct we_tokenizer **out, struct we_error *error)
+{
+    *out = NULL;
+    struct we_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
+    if (tokenizer == NULL)
+        return we_error_memory(error, "the tokenizer");
+    we_status status = read_tokenizer(text, name ? name : "tokenizer.json", tokenizer, error);
+    if (status != WE_OK) {
+        we_tokenizer_close(tokenizer);
+        return status;
+    }
+    *out = tokenizer;
+    return WE_OK;
+}
+
+we_status we_tokenizer_open(const char *directory, struct we_tokenizer **out, struct we_error *error)
+{
+    *out = NULL;
+    struct we_arena arena = {0};
+    struct we_file_map map;
+    char *path = we_path_join(&arena, directory, "tokenizer.json");
+    we_status status = path ? we_file_map(path, &map, error) : we_error_memory(error, "a path");
+    if (status == WE_OK) {
+        status = we_tokenizer_parse(we_str(map.data, map.size), path, out, error);
+        we_file_unmap(&map);
+    }
+    we_arena_free(&arena);
+    return status;
+}
+
+void we_tokenizer_close(struct we_tokenizer *tokenizer)
+{
+    if (tokenizer == NULL)
+        return;
+    we_bpe_free(&tokenizer->bpe);
+    we_normalizer_free(tokenizer->normalizer);
+    we_pre_tokenizer_free(tokenizer->pre_tokenizer);
+    we_token_decoder_free(tokenizer->decoder);
+    we_added_tokens_free(&tokenizer->added);
+    free(tokenizer->added_by_id);
+    we_arena_free(&tokenizer->arena);
+    free(tokenizer);
+}
+
+/* ---- encoding ---- */
+
+/* The text of pieces, normalised where it is no added token already, and cut at the added tokens that are looked for
+ * after that. */
+static we_status normalize_pieces(const struct we_tokenizer *tokenizer, struct we_regex_state *regex, struct we_pieces *pieces,
+                                  struct we_error *error)
+{
+    if (tokenizer->normalizer == NULL && tokenizer->added.normalized.count == 0)
+        return WE_OK;
+    struct we_normalizer_work work = {.regex = regex, .buffers = {{.limit = WE_MAX_TEXT}, {.limit = WE_MAX_TEXT}}};
+    struct we_pieces out = {.buffer = {.limit = WE_MAX_TEXT}};
+    we_status status = WE_OK;
+    for (size_t i = 0; i < pieces->count && status == WE_OK; i++) {
+        const struct we_piece *piece = &pieces->data[i];
+        size_t base = out.buffer.length, zero = piece->zero;
+        bool ok = true;
+        if (piece->id == WE_NO_ID) {
+            status = we_normalizer_apply(tokenizer->normalizer, &work, we_str(pieces->text.data + piece->start, piece->length),
+                                         &zero, &out.buffer, error);
+            ok = status != WE_OK ||
+                 we_added_tokens_split(&tokenizer->added, &tokenizer->added.normalized,
+                                       we_str(out.buffer.data + base, out.buffer.length - base), base, zero, &out);
+        } else {
+            ok = we_pieces_add(&out, base, 0, 0, piece->id);
+        }
+        if (!ok)
+            status = we_error_memory(error, "the pieces of a text");
+    }
+    we_buf_free(&work.buffers[0]);
+    we_buf_free(&work.buffers[1]);
+    we_pieces_free(pieces);
+    out.text = we_buf_str(&out.buffer);
+    *pieces = out;
+    return status;
+}
+
+static we_status encode_pieces(const struct we_tokenizer *tokenizer, const struct we_pieces *pieces, struct we_ids *ids,
+                               struct we_error *error)
+{
+    struct we_bpe_work *work = we_bpe_work_new();
+    we_status status = work ? WE_OK : we_error_memory(error, "encoding a text");
+    for (size_t i = 0; i < pieces->count && status == WE_OK; i++) {
+        const struct we_piece *piece = &pieces->data[i];
+        if (piece->id == WE_NO_ID)
+            status = we_bpe_encode(&tokenizer->bpe, work, we_str(pieces->text.data + piece->start, piece->length),
+                                   pieces->byte_level, ids, error);
+        else if (!we_ids_append(ids, &piece->id, 1))
+            status = we_error_memory(error, "encoding a text");
+    }
+    we_bpe_work_free(work);
+    return status;
+}
+
+/* The ids of valid UTF-8, with nothing around. */
+static we_status encode_text(const struct we_tokenizer *tokenizer, struct we_str text, struct we_ids *ids, struct we_error *error)
+{
+    struct we_regex_state regex = {0};
+    struct we_pieces pieces = {.text = text};
+    size_t zero = text.length ? we_unicode_length((unsigned char)text.data[0]) : 0;
+    we_status status = WE_OK;
+    if (!we_added_tokens_split(&tokenizer->added, &tokenizer->added.raw, text, 0, zero, &pieces))
+        status = we_error_memory(error, "the pieces of a text");
+    if (status == WE_OK)
+        status = normalize_pieces(tokenizer, &regex, &pieces, error);
+    if (status == WE_OK)
+        status = we_pre_tokenizer_apply(tokenizer->pre_tokenizer, &regex, &pieces, error);
+    if (status == WE_OK)
+        status = encode_pieces(tokenizer, &pieces, ids, error);
+    we_pieces_free(&pieces);
+    we_regex_state_free(&regex);
+    return status;
+}
+
+static we_status put_template(const struct we_tokenizer *tokenizer, struct we_str text, bool add_special, struct we_ids *ids,
+                              struct we_error *error)
+{
+    const struct we_post_processor *post = &tokenizer->post_processor;
+    if (!post->given)
+        return encode_text(tokenizer, text, ids, error);
+    we_status status = WE_OK;
+    for (size_t i = 0; i < post->count && status == WE_OK; i++) {
+        if (post->items[i].sequence)
+            status = encode_text(tokenizer, text, ids, error);
+        else if (add_special && !we_ids_append(ids, post->items[i].ids, post->items[i].count))
+            status = we_error_memory(error, "encoding a text");
+    }
+    return status;
+}
+
+we_status we_tokenizer_encode(const struct we_tokenizer *tokenizer, struct we_str text, bool add_special, struct we_ids *ids,
+                              struct we_error *error)
+{
+    size_t count = ids->count;
+    struct we_buf repaired = {.limit = WE_MAX_TEXT};
+    if (text.length > WE_MAX_TEXT)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a text of %zu bytes; the tokenizer takes at most %d", text.length,
+                            (int)WE_MAX_TEXT);
+    if (text.length == 0)
+        text = we_str("", 0);
+    if (we_utf8_valid_prefix(text) != text.length) {
+        if (!we_unicode_repair(text, &repaired)) {
+            we_buf_free(&repaired);
+            return we_error_memory(error, "encoding a text");
+        }
+        text = we_buf_str(&repaired);
+    }
+    we_status status = put_template(tokenizer, text, add_special, ids, error);
+    if (status != WE_OK)
+        ids->count = count;
+    we_buf_free(&repaired);
+    return status;
+}
+
+/* ---- tokens ---- */
+
+static const struct we_added_token *added_token(const struct we_tokenizer *tokenizer, uint32_t id)
+{
+    if (id >= tokenizer->vocab_size || tokenizer->added_by_id[id] == 0)
+        return NULL;
+    return &tokenizer->added.data[tokenizer->added_by_id[id] - 1];
+}
+
+struct we_str we_tokenizer_text_of(const struct we_tokenizer *tokenizer, uint32_t id, bool *skipped)
+{
+    const struct we_added_token *token = added_token(tokenizer, id);
+    *skipped = token && token->skipped;
+    return token ? token->pattern : we_vocab_token(&tokenizer->bpe.vocab, id);
+}
+
+uint32_t we_tokenizer_vocab_size(const struct we_tokenizer *tokenizer)
+{
+    return tokenizer->vocab_size;
+}
+
+uint32_t we_tokenizer_token_id(const struct we_tokenizer *tokenizer, struct we_str token)
+{
+    uint32_t id = we_vocab_find(&tokenizer->added.contents, token);
+    return id != WE_NO_ID ? id : we_vocab_find(&tokenizer->bpe.vocab, token);
+}
+
+struct we_str we_tokenizer_token(const struct we_tokenizer *tokenizer, uint32_t id)
+{
+    const struct we_added_token *token = added_token(tokenizer, id);
+    return token ? token->content : we_vocab_token(&tokenizer->bpe.vocab, id);
+}
+
+bool we_tokenizer_is_special(const struct we_tokenizer *tokenizer, uint32_t id)
+{
+    const struct we_added_token *token = added_token(tokenizer, id);
+    return token && token->special;
+}
+
+we_status we_tokenizer_decode(const struct we_tokenizer *tokenizer, const uint32_t *ids, size_t count, bool skip_special,
+                              struct we_buf *text, struct we_error *error)
+{
+    struct we_token_stream *stream;
+    size_t length = text->length;
+    we_status status = we_token_stream_new(tokenizer->decoder, text, &stream, error);
+    for (size_t i = 0; i < count && status == WE_OK; i++) {
+        bool skipped;
+        struct we_str token = we_tokenizer_text_of(tokenizer, ids[i], &skipped);
+        if (token.data && !(skip_special && skipped))
+            status = we_token_stream_add(stream, token, error);
+    }
+    if (status == WE_OK)
+        status = we_token_stream_finish(stream, error);
+    if (status != WE_OK && !text->failed)
+        text->length = length;
+    we_token_stream_free(stream);
+    return status;
+}
