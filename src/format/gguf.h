@@ -6,13 +6,36 @@
 #include "base/str.h"
 
 enum we_gguf_type { /* of a metadata value, with the numbers of the format */
-    WE_GGUF_U8 = 0, WE_GGUF_I8, WE_GGUF_U16, WE_GGUF_I16, WE_GGUF_U32, WE_GGUF_I32, WE_GGUF_F32, WE_GGUF_BOOL, WE_GGUF_STRING,
-    WE_GGUF_ARRAY, WE_GGUF_U64, WE_GGUF_I64, WE_GGUF_F64
+                    WE_GGUF_U8 = 0,
+                    WE_GGUF_I8,
+                    WE_GGUF_U16,
+                    WE_GGUF_I16,
+                    WE_GGUF_U32,
+                    WE_GGUF_I32,
+                    WE_GGUF_F32,
+                    WE_GGUF_BOOL,
+                    WE_GGUF_STRING,
+                    WE_GGUF_ARRAY,
+                    WE_GGUF_U64,
+                    WE_GGUF_I64,
+                    WE_GGUF_F64
 };
 
 enum we_ggml_type { /* of a tensor, with the numbers of the format */
-    WE_GGML_F32 = 0, WE_GGML_F16 = 1, WE_GGML_Q4_0 = 2, WE_GGML_Q4_1 = 3, WE_GGML_Q5_0 = 6, WE_GGML_Q5_1 = 7, WE_GGML_Q8_0 = 8,
-    WE_GGML_Q2_K = 10, WE_GGML_Q3_K = 11, WE_GGML_Q4_K = 12, WE_GGML_Q5_K = 13, WE_GGML_Q6_K = 14, WE_GGML_BF16 = 30, WE_GGML_MXFP4 = 39
+                    WE_GGML_F32 = 0,
+                    WE_GGML_F16 = 1,
+                    WE_GGML_Q4_0 = 2,
+                    WE_GGML_Q4_1 = 3,
+                    WE_GGML_Q5_0 = 6,
+                    WE_GGML_Q5_1 = 7,
+                    WE_GGML_Q8_0 = 8,
+                    WE_GGML_Q2_K = 10,
+                    WE_GGML_Q3_K = 11,
+                    WE_GGML_Q4_K = 12,
+                    WE_GGML_Q5_K = 13,
+                    WE_GGML_Q6_K = 14,
+                    WE_GGML_BF16 = 30,
+                    WE_GGML_MXFP4 = 39
 };
 
 struct we_gguf_value {
@@ -25,7 +48,7 @@ struct we_gguf_value {
 
 struct we_gguf_tensor {
     struct we_str name;
-    uint32_t type;     /* enum we_ggml_type, or a number we do not know */
+    uint32_t type; /* enum we_ggml_type, or a number we do not know */
     uint32_t num_dims;
     uint64_t shape[4]; /* GGUF's order: shape[0] is the innermost (in), shape[1] the rows */
     const void *data;

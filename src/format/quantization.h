@@ -20,7 +20,7 @@ we_status we_quantization_parse(const struct we_config *config, struct we_quanti
  * decides, its missing keys being the mode's defaults; else it is quantised when it has scales, with bits and group
  * as the shapes say ("in" columns). The shapes contradicting an entry is an error that names both. */
 we_status we_quantization_for(const struct we_quantization *quantization, const char *module, const struct we_tensor *weight,
-                              const struct we_tensor *scales, const struct we_tensor *biases, uint32_t in, struct we_quant *quant,
-                              struct we_error *error);
+                              const struct we_tensor *scales, const struct we_tensor *biases, uint32_t in,
+                              struct we_quant *quant, struct we_error *error);
 
 #endif

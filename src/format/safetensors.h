@@ -36,7 +36,8 @@ we_status we_safetensors_writer_new(const char *path, struct we_safetensors_writ
 we_status we_safetensors_writer_declare(struct we_safetensors_writer *writer, const char *name, enum we_dtype dtype,
                                         uint32_t num_dims, const uint64_t *shape, struct we_error *error);
 /* `metadata`: pairs of key and value, ended by NULL; or NULL. MLX's own files have "format", "mlx". */
-we_status we_safetensors_writer_begin(struct we_safetensors_writer *writer, const char *const *metadata, struct we_error *error);
+we_status we_safetensors_writer_begin(struct we_safetensors_writer *writer, const char *const *metadata,
+                                      struct we_error *error);
 we_status we_safetensors_writer_write(struct we_safetensors_writer *writer, const void *data, size_t size,
                                       struct we_error *error);
 we_status we_safetensors_writer_commit(struct we_safetensors_writer *writer, struct we_error *error);
