@@ -325,7 +325,8 @@ bool we_added_tokens_split(const struct we_added_tokens *added, const struct we_
             end = spaces_after(text, end);
         if (last < start && !we_pieces_add(pieces, base + last, start - last, zero > last ? zero - last : 0, WE_NO_ID))
             return false;
-        if (!we_pieces_add(pieces, base + start, end > start ? end - start : 0, 0, token->id))
+        /* One whose text an earlier token has eaten as spaces is no more. */
+        if (start < end && !we_pieces_add(pieces, base + start, end - start, 0, token->id))
             return false;
         last = end;
     }

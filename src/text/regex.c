@@ -18,6 +18,17 @@ enum {
     PATTERN_LIMIT = 64 * 1024
 };
 
+/* PCRE2's JIT (seen in 10.42) may leave an alternative of an atomic group untried after it failed further left. Without
+ * the optimisations at the start of a match it does not. */
+static uint32_t careful_options(struct we_str pattern)
+{
+    static const char *const atomic[] = {"(?>", ")++", ")*+", ")?+"};
+    for (size_t i = 0; i < sizeof atomic / sizeof atomic[0]; i++)
+        if (we_str_find(pattern, we_str_c(atomic[i]), 0) != SIZE_MAX)
+            return PCRE2_NO_START_OPTIMIZE;
+    return 0;
+}
+
 we_status we_regex_compile(struct we_str pattern, struct we_regex **out, struct we_error *error)
 {
     *out = NULL;
@@ -34,9 +45,8 @@ we_status we_regex_compile(struct we_str pattern, struct we_regex **out, struct 
         if (context) {
             pcre2_set_newline(context, PCRE2_NEWLINE_LF);
             pcre2_set_bsr(context, PCRE2_BSR_UNICODE);
-            regex->code = pcre2_compile((PCRE2_SPTR)translated.data, translated.length,
-                                        PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_UTF_CHECK, &code, &offset,
-                                        context);
+            uint32_t options = PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_UTF_CHECK | careful_options(pattern);
+            regex->code = pcre2_compile((PCRE2_SPTR)translated.data, translated.length, options, &code, &offset, context);
         }
         pcre2_compile_context_free(context);
         if (context == NULL) {

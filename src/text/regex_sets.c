@@ -16,6 +16,11 @@
 #define EVERYTHING UINT32_MAX
 
 #define SPACES "\\x{9}-\\x{D}\\x{20}\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
+#define NEW_HAN "\\x{2B739}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}"
+/* Alphabetic characters that are no letters, and were not alphabetic in Unicode 14. */
+#define ALPHABETIC "\\p{Alphabetic}\\x{363}-\\x{36F}\\x{897}\\x{C04}\\x{CF3}\\x{F82}\\x{F83}\\x{1DD3}-\\x{1DE6}\\x{10D69}" \
+    "\\x{10EFC}\\x{11080}\\x{11081}\\x{11241}\\x{113B8}-\\x{113C0}\\x{113C2}\\x{113C5}\\x{113C7}-\\x{113CA}\\x{113CC}" \
+    "\\x{113CD}\\x{11F00}\\x{11F01}\\x{11F03}\\x{11F34}-\\x{11F3A}\\x{11F3E}-\\x{11F40}\\x{1611E}-\\x{1612E}\\x{1E08F}"
 #define VISIBLES "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}"
 
 struct named_set {
@@ -24,12 +29,11 @@ struct named_set {
     bool inverse;
 };
 
-/* \w: Alphabetic, M, Nd, Pc; and the other digits of Latin-1, as Oniguruma's table for its first 256 has them. */
-static const struct named_set word = {
-    NULL, NULL,
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}"
-    "\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}",
-    LETTER | MARK | BIT(ND) | BIT(NL) | BIT(PC), false};
+/* \w: Alphabetic, M, Nd, Pc; and the other digits of Latin-1, which [:word:] leaves out. */
+#define WORDS "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}"
+#define WORD (LETTER | MARK | BIT(ND) | BIT(NL) | BIT(PC))
+
+static const struct named_set word = {NULL, NULL, WORDS "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}", WORD, false};
 
 static const struct named_set properties[] = {
     {"l", "letter", NULL, LETTER, false},
@@ -72,7 +76,18 @@ static const struct named_set properties[] = {
     {"assigned", "assigned", "\\P{Cn}", EVERYTHING, false},
     {"any", "any", "\\x{0}-\\x{10FFFF}", 0, false},
     {"punct", "punct", "\\p{P}", PUNCTUATION, false},
-    {"han", "hani", "\\p{sc:Han}\\x{2B739}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}", 0, false},
+    /* Scripts, with what they gained after Unicode 14. */
+    {"han", "hani", "\\p{sc:Han}" NEW_HAN, 0, false},
+    {"latin", "latn", "\\p{sc:Latin}\\x{A7CB}-\\x{A7CD}\\x{A7DA}-\\x{A7DC}\\x{1DF25}-\\x{1DF2A}", 0, false},
+    {"cyrillic", "cyrl", "\\p{sc:Cyrillic}\\x{1C89}\\x{1C8A}\\x{1E030}-\\x{1E06D}\\x{1E08F}", 0, false},
+    {"arabic", "arab", "\\p{sc:Arabic}\\x{897}\\x{10EC2}-\\x{10EC4}\\x{10EFC}-\\x{10EFF}", 0, false},
+    {"devanagari", "deva", "\\p{sc:Devanagari}\\x{11B00}-\\x{11B09}", 0, false},
+    {"hiragana", "hira", "\\p{sc:Hiragana}\\x{1B132}", 0, false},
+    {"katakana", "kana", "\\p{sc:Katakana}\\x{1B155}", 0, false},
+    {"ideographic", "ideo", "\\p{Ideographic}\\x{18CFF}" NEW_HAN, 0, false},
+    {"emoji", "emoji", "\\p{Emoji}\\x{1F6DC}\\x{1FA75}-\\x{1FA77}\\x{1FA87}-\\x{1FA89}\\x{1FA8F}\\x{1FAAD}-\\x{1FAAF}"
+        "\\x{1FABB}-\\x{1FABF}\\x{1FAC6}\\x{1FACE}\\x{1FACF}\\x{1FADA}-\\x{1FADC}\\x{1FADF}\\x{1FAE8}\\x{1FAE9}"
+        "\\x{1FAF7}\\x{1FAF8}", 0, false},
 };
 
 /* The same as \p{NAME} and as [:NAME:]. */
@@ -80,10 +95,10 @@ static const struct named_set common[] = {
     {"digit", "digit", "\\p{Nd}", BIT(ND), false},
     {"space", "whitespace", SPACES, 0, false},
     {"xdigit", "asciihexdigit", "0-9A-Fa-f", 0, false},
-    {"alpha", "alphabetic", "\\p{Alphabetic}", LETTER | BIT(NL), false},
-    {"alnum", "alnum", "\\p{Alphabetic}\\p{Nd}", LETTER | BIT(NL) | BIT(ND), false},
+    {"alpha", "alphabetic", ALPHABETIC, LETTER | BIT(NL), false},
+    {"alnum", "alnum", ALPHABETIC "\\p{Nd}", LETTER | BIT(NL) | BIT(ND), false},
     {"upper", "uppercase", "\\p{Uppercase}", BIT(LU), false},
-    {"lower", "lowercase", "\\p{Lowercase}", BIT(LL), false},
+    {"lower", "lowercase", "\\p{Lowercase}\\x{10FC}\\x{A7F2}-\\x{A7F4}\\x{AB69}\\x{1E030}-\\x{1E06D}", BIT(LL), false},
     {"cntrl", "cntrl", "\\p{Cc}", 0, false},
     {"blank", "blank", "\\p{Zs}\\x{9}", 0, false},
     {"ascii", "ascii", "\\x{0}-\\x{7F}", 0, false},
@@ -93,9 +108,9 @@ static const struct named_set common[] = {
 
 /* Properties that are no scripts; PCRE2 knows them by these names. */
 static const char *const binary[] = {
-    "cased", "caseignorable", "dash", "defaultignorablecodepoint", "diacritic", "emoji", "emojicomponent", "emojimodifier",
+    "cased", "caseignorable", "dash", "defaultignorablecodepoint", "diacritic", "emojicomponent", "emojimodifier",
     "emojimodifierbase", "emojipresentation", "extendedpictographic", "extender", "graphemebase", "graphemeextend", "hexdigit",
-    "idcontinue", "ideographic", "idstart", "joincontrol", "math", "quotationmark", "radical", "regionalindicator",
+    "idcontinue", "idstart", "joincontrol", "math", "quotationmark", "radical", "regionalindicator",
     "sentenceterminal", "softdotted", "terminalpunctuation", "unifiedideograph", "variationselector", "xidcontinue", "xidstart",
 };
 
@@ -166,10 +181,13 @@ we_status we_regex_property(struct we_str name, struct we_buf *items, bool *inve
 we_status we_regex_posix_set(struct we_str name, struct we_buf *items, bool *inverse, struct we_error *error)
 {
     static const struct named_set punct = {NULL, NULL, "\\p{P}\\p{S}", PUNCTUATION | SYMBOL, false};
+    static const struct named_set plain_word = {NULL, NULL, WORDS, WORD, false};
     char key[16] = "";
     if (name.length < sizeof key)
         memcpy(key, name.data, name.length);
-    const struct named_set *set = strcmp(key, "word") == 0 ? &word : strcmp(key, "punct") == 0 ? &punct : FIND(common, key);
+    const struct named_set *set = strcmp(key, "word") == 0    ? &plain_word
+                                  : strcmp(key, "punct") == 0 ? &punct
+                                                              : FIND(common, key);
     if (set == NULL)
         return we_error_set(error, WE_UNSUPPORTED, "the class [:%.*s:] of a regular expression", WE_STR_ARG(name));
     return put_named(set, items, inverse, error);

@@ -146,7 +146,7 @@ static void set_free(struct set *set)
     we_buf_free(&set->others);
 }
 
-/* Appends an expression that matches one character of the set. */
+/* Appends an expression that matches one character of the set; atomic, since there is but one way to do that. */
 static bool put_set(struct translator *t, struct we_buf *out, const struct set *set)
 {
     if (set->items.failed || set->others.failed)
@@ -156,7 +156,7 @@ static bool put_set(struct translator *t, struct we_buf *out, const struct set *
         we_buf_append(out, we_buf_str(&set->items));
         return we_buf_append_c(out, "]");
     }
-    we_buf_append_c(out, set->negated ? "(?:(?!" : "(?:");
+    we_buf_append_c(out, set->negated ? "(?:(?!" : "(?>");
     if (set->items.length) {
         we_buf_append_c(out, "[");
         we_buf_append(out, we_buf_str(&set->items));
@@ -177,7 +177,7 @@ static bool add_set(struct translator *t, struct set *set, const struct set *mor
 }
 
 /* \d \D \s \S \w \W \h \H \p{...} \P{...}, the backslash read; false without an error if it is none of them. */
-static bool read_named_set(struct translator *t, struct set *set)
+static bool read_named_set(struct translator *t, struct set *set, bool in_class)
 {
     int k = peek(t, 0);
     struct we_str name;
@@ -203,12 +203,13 @@ static bool read_named_set(struct translator *t, struct set *set)
     } else {
         return false;
     }
-    bool inverse;
-    we_status status = we_regex_property(name, &set->items, &inverse, t->error);
-    if (status != WE_OK) {
-        t->status = status;
+    bool inverse, is_word = we_str_equal_c(name, "word") || we_str_equal_c(name, "Word");
+    if (is_word && in_class) /* there it is [:word:], without the superscript digits of \w */
+        t->status = we_regex_posix_set(we_str_c("word"), &set->items, &inverse, t->error);
+    else
+        t->status = we_regex_property(name, &set->items, &inverse, t->error);
+    if (t->status != WE_OK)
         return false;
-    }
     set->negated = negated != inverse;
     return true;
 }
@@ -252,7 +253,7 @@ static int read_element(struct translator *t, struct set *set, uint32_t *c)
     } else if (accept(t, "\\")) {
         if (read_escaped_character(t, c, true))
             kind = 1;
-        else if (t->status == WE_OK && read_named_set(t, &inner))
+        else if (t->status == WE_OK && read_named_set(t, &inner, true))
             kind = add_set(t, set, &inner) ? 2 : 0;
         else if (t->status == WE_OK)
             fail(t, WE_UNSUPPORTED, "this escape in a class");
@@ -407,7 +408,7 @@ static bool read_escape(struct translator *t)
         return true;
     }
     struct set set = {0};
-    bool ok = t->status == WE_OK && read_named_set(t, &set) && put_set(t, t->out, &set);
+    bool ok = t->status == WE_OK && read_named_set(t, &set, false) && put_set(t, t->out, &set);
     set_free(&set);
     if (ok || t->status != WE_OK)
         return ok;
