@@ -410,7 +410,7 @@ static bool read_escape(struct translator *t)
     struct set set = {0};
     bool ok = t->status == WE_OK && read_named_set(t, &set, false) && put_set(t, t->out, &set);
     set_free(&set);
-    if (ok || t->status != WE_OK)
+    if (ok || t->status != WE_OK || t->out->failed)
         return ok;
     int k = peek(t, 0);
     t->at++;
