@@ -125,6 +125,8 @@ static void moved_to(struct lexer *lexer, size_t end)
 
 static bool lex_comment(struct lexer *lexer, size_t start)
 {
+    if (start >= lexer->length) /* at the very end of a template Jinja does not mind */
+        return true;
     for (size_t at = start;; at++) {
         at = we_str_find(we_str(lexer->text, lexer->length), we_str_c("#}"), at);
         if (at == SIZE_MAX)
@@ -155,6 +157,8 @@ static bool raw_begin(const struct lexer *lexer, size_t at, const char *word, bo
 static bool lex_raw(struct lexer *lexer)
 {
     size_t start = lexer->at;
+    if (start >= lexer->length)
+        return true;
     for (size_t at = start;; at += 2) {
         at = we_str_find(we_str(lexer->text, lexer->length), we_str_c("{%"), at);
         if (at == SIZE_MAX)
