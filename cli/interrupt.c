@@ -22,6 +22,7 @@ static void on_signal(int signal_number)
             ssize_t ignored = write(STDERR_FILENO, "\n", 1);
             (void)ignored;
         }
+        we_foreground_leave();
         _exit(WE_EXIT_INTERRUPTED);
     }
     stop();
@@ -51,4 +52,34 @@ bool we_interrupted(void)
 void we_interrupt_clear(void)
 {
     interrupts = 0;
+}
+
+/* ---- the foreground ---- */
+
+static volatile sig_atomic_t in_foreground;
+static pid_t original_group;
+
+void we_foreground_enter(void)
+{
+    pid_t group = getpgrp();
+    if (group == getpid() || tcgetpgrp(STDIN_FILENO) != group)
+        return;
+    signal(SIGTTOU, SIG_IGN); /* or handing the terminal over would stop us */
+    signal(SIGTSTP, SIG_IGN); /* Ctrl-Z would stop us, and nobody would wake us */
+    if (setpgid(0, 0) != 0)
+        return;
+    original_group = group;
+    if (tcsetpgrp(STDIN_FILENO, getpid()) == 0)
+        in_foreground = 1;
+    else
+        setpgid(0, group);
+}
+
+void we_foreground_leave(void)
+{
+    if (!in_foreground)
+        return;
+    in_foreground = 0;
+    tcsetpgrp(STDIN_FILENO, original_group);
+    setpgid(0, original_group);
 }

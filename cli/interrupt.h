@@ -15,4 +15,10 @@ void we_interrupt_handle(void (*stop)(void));
 bool we_interrupted(void);
 void we_interrupt_clear(void);
 
+/* Where the terminal's Ctrl-C goes to a whole group of processes (make, a script) of which this is a member, puts this
+ * process alone in the foreground: a Ctrl-C that stops a reply must not end the others. Undone by we_foreground_leave and
+ * when Ctrl-C ends the program. */
+void we_foreground_enter(void);
+void we_foreground_leave(void);
+
 #endif

@@ -1,5 +1,6 @@
 #include "json_line.h"
 
+#include "interrupt.h"
 #include "terminal.h"
 
 #include "base/json.h"
@@ -62,12 +63,21 @@ void we_json_bool(struct we_json_line *line, const char *key, bool value)
     we_buf_append_c(&line->buf, value ? "true" : "false");
 }
 
+/* Ctrl-C waits until the value is written: a half one is worse than none. */
+static void finish_first(void)
+{
+}
+
 bool we_json_print(struct we_json_line *line)
 {
     we_buf_append_byte(&line->buf, '\n');
     bool ok = !line->buf.failed;
-    if (ok)
+    if (ok) {
+        we_interrupt_handle(finish_first);
         we_out(line->buf.data, line->buf.length);
+        we_out_flush();
+        we_interrupt_handle(NULL);
+    }
     we_buf_free(&line->buf);
     return ok;
 }

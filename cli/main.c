@@ -7,8 +7,8 @@
 #include <string.h>
 
 const struct we_command *const we_commands[] = {
-    &we_command_run,   &we_command_chat,     &we_command_list,       &we_command_show,   &we_command_convert, &we_command_bench,
-    &we_command_tokenize, &we_command_detokenize, &we_command_render, &we_command_logits, &we_command_completion, &we_command_help,
+    &we_command_run,      &we_command_list,   &we_command_show,   &we_command_convert,    &we_command_bench,
+    &we_command_tokenize, &we_command_detokenize, &we_command_render, &we_command_logits, &we_command_help,
 };
 const size_t we_num_commands = sizeof we_commands / sizeof *we_commands;
 
@@ -46,6 +46,7 @@ int main(int argc, char **argv)
     we_interrupt_open();
     const char *word = argc > 1 ? argv[1] : NULL;
     if (word == NULL) {
+        dup2(STDERR_FILENO, STDOUT_FILENO); /* nobody asked for it */
         we_help_overview();
         return we_out_finish(WE_EXIT_USAGE);
     }
