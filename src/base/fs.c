@@ -38,8 +38,8 @@ static we_status open_regular(const char *path, int *fd, size_t *size, struct we
 we_status we_file_map(const char *path, struct we_file_map *map, struct we_error *error)
 {
     *map = (struct we_file_map){.data = ""};
-    int fd;
-    size_t size;
+    int fd = -1;
+    size_t size = 0;
     we_status status = open_regular(path, &fd, &size, error);
     if (status != WE_OK)
         return status;
@@ -64,8 +64,8 @@ void we_file_unmap(struct we_file_map *map)
 
 we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struct we_error *error)
 {
-    int fd;
-    size_t size;
+    int fd = -1;
+    size_t size = 0;
     we_status status = open_regular(path, &fd, &size, error);
     if (status != WE_OK)
         return status;

@@ -299,7 +299,7 @@ we_status we_safetensors_set_add(struct we_safetensors *set, const char *path, s
 we_status we_safetensors_open_file(const char *path, struct we_safetensors **set, struct we_error *error)
 {
     *set = NULL;
-    struct we_safetensors *s;
+    struct we_safetensors *s = NULL;
     we_status status = we_safetensors_set_new(1, &s, error);
     if (status != WE_OK)
         return status;
@@ -315,7 +315,7 @@ we_status we_safetensors_open_file(const char *path, struct we_safetensors **set
 
 we_status we_safetensors_check(const void *data, size_t size, struct we_error *error)
 {
-    struct we_safetensors *set;
+    struct we_safetensors *set = NULL;
     we_status status = we_safetensors_set_new(0, &set, error);
     if (status != WE_OK)
         return status;

@@ -309,7 +309,7 @@ char *copy_model(struct we_arena *arena, const char *name, const char *folder)
     const char *from = model_path(name);
     append_path(to, folder, name);
     char **names, *result = we_arena_copy(arena, we_str_c(to));
-    size_t count;
+    size_t count = 0;
     if (result == NULL || we_make_directories(to, &error) != WE_OK ||
         we_list_directory(from, arena, &names, &count, &error) != WE_OK)
         fail_msg("cannot copy %s", from);
