@@ -28,6 +28,7 @@ struct bench {
     struct we_bench_run *runs;
     struct spread prefill, decode, first_token;
     double bandwidth, fraction;
+    uint64_t peak_memory;
     const char *precision;
 };
 
@@ -76,7 +77,7 @@ static bool print_json(const struct bench *bench, const struct we_model_info *in
     we_json_number(&out, "prefill_tps_deviation", bench->prefill.deviation);
     we_json_number(&out, "decode_tps", bench->decode.mean);
     we_json_number(&out, "decode_tps_deviation", bench->decode.deviation);
-    we_json_integer(&out, "peak_memory_bytes", we_peak_memory());
+    we_json_integer(&out, "peak_memory_bytes", bench->peak_memory);
     we_json_number(&out, "read_bandwidth", bench->bandwidth);
     we_json_number(&out, "bandwidth_fraction", bench->fraction);
     we_json_close(&out, '}');
@@ -96,7 +97,7 @@ static void print_table(const struct bench *bench, const struct we_model_info *i
     if (bench->options.generated_tokens)
         we_print_fact(LABEL, "decode", "%.1f %s %.1f tokens/s (%u tokens after %u)", bench->decode.mean, plus_minus,
                       bench->decode.deviation, bench->options.generated_tokens, bench->options.prompt_tokens);
-    we_print_fact(LABEL, "peak memory", "%s", we_format_bytes(we_peak_memory(), bytes, sizeof bytes));
+    we_print_fact(LABEL, "peak memory", "%s", we_format_bytes(bench->peak_memory, bytes, sizeof bytes));
     if (bench->options.generated_tokens)
         we_print_fact(LABEL, "bandwidth", "%.1f %% of the %s/s that this machine reads (%s for a token)", 100 * bench->fraction,
                       we_format_bytes((uint64_t)bench->bandwidth, bandwidth, sizeof bandwidth),
@@ -108,6 +109,7 @@ static int measure(const struct we_args *args, struct we_model *model, struct be
     struct we_error error;
     we_spinner_start("measuring");
     we_status status = we_bench(model, &bench->options, bench->runs, &error);
+    bench->peak_memory = we_peak_memory(); /* the buffer that bandwidth is measured with is not the model's */
     if (status == WE_OK)
         status = we_measure_bandwidth((uint32_t)we_settings_integer(args->settings, WE_SETTING_THREADS), &bench->bandwidth, &error);
     we_spinner_stop();

@@ -116,6 +116,7 @@ int we_open_model(const struct we_args *args, bool exact, struct we_model **mode
         return status;
     we_model_options_init(&options);
     we_settings_model_options(args->settings, &options);
+    options.max_sequences = 1; /* the KV cache never grows beyond one context */
     if (exact && we_settings_source(args->settings, WE_SETTING_PRECISION) != WE_SOURCE_FLAG)
         options.precision = WE_PRECISION_EXACT;
     if (we_model_open(name, &options, model, &error) != WE_OK)

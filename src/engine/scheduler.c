@@ -209,6 +209,15 @@ void we_scheduler_remove(struct we_scheduler *s, struct we_sequence *q)
     free(q);
 }
 
+void we_scheduler_forget(struct we_scheduler *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    begin_driving(s);
+    we_kv_cache_clear(&s->cache);
+    end_driving(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
 uint32_t we_sequence_cached(const struct we_sequence *q)
 {
     return q->cached;

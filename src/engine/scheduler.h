@@ -50,6 +50,9 @@ struct we_sequence_event {
 we_status we_scheduler_next(struct we_scheduler *scheduler, struct we_sequence *sequence, const atomic_bool *cancel,
                             struct we_sequence_event *event, struct we_error *error);
 
+/* Forgets what finished sequences have left in the KV cache; their pages are free for the next ones. */
+void we_scheduler_forget(struct we_scheduler *scheduler);
+
 /* Positions of the prompt that were found in the KV cache, and when (we_clock) the prompt had been read. */
 uint32_t we_sequence_cached(const struct we_sequence *sequence);
 double we_sequence_prompt_end(const struct we_sequence *sequence);

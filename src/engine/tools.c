@@ -153,6 +153,7 @@ static we_status bench_once(struct we_model *model, const struct we_bench_option
             .time_to_first_token = result.time_to_first_token,
         };
     we_result_clear(&result);
+    we_scheduler_forget(model->scheduler); /* else every repeat would take pages of its own */
     free(ids);
     return status;
 }

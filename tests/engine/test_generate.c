@@ -250,6 +250,31 @@ static void test_eviction(void **state)
     golden_close(&golden);
 }
 
+/* A benchmark's repeats use the same pages again; what was in the cache before is gone after it. */
+static void test_bench(void **state)
+{
+    (void)state;
+    uint32_t ids[130];
+    for (uint32_t i = 0; i < 130; i++)
+        ids[i] = i % 50;
+    struct we_error error;
+    struct we_model *model = open_model(model_path("llama-float32"), NULL);
+    for (int turn = 0; turn < 3; turn++) {
+        if (turn == 2) {
+            struct we_bench_run runs[2] = {0};
+            struct we_bench_options options = {.prompt_tokens = 100, .generated_tokens = 3, .repeats = 2};
+            assert_int_equal(we_bench(model, &options, runs, &error), WE_OK);
+            for (int i = 0; i < 2; i++)
+                assert_true(runs[i].prefill_tps > 0 && runs[i].decode_tps > 0 && runs[i].time_to_first_token > 0);
+        }
+        struct we_request request = greedy_request(model, ids, 130, 2);
+        struct we_result result = generate(model, &request);
+        assert_int_equal(result.cached_tokens, turn == 1 ? 128 : 0);
+        we_result_clear(&result);
+    }
+    we_model_close(model);
+}
+
 static bool stop_at_once(void *context, size_t index, const float *logits)
 {
     (void)logits;
@@ -353,7 +378,7 @@ int main(void)
         cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_end_tokens),  cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix),      cmocka_unit_test(test_longrope_prefix),
         cmocka_unit_test(test_eviction),   cmocka_unit_test(test_logits_stop), cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_seeds),      cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
