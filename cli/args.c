@@ -137,7 +137,10 @@ static int unknown_flag(const struct we_command *command, const char *flag)
 struct parser {
     const struct we_command *command;
     struct we_args *args;
-    struct { const struct we_setting *setting; const char *value; } *settings; /* applied when .env has been read */
+    struct {
+        const struct we_setting *setting;
+        const char *value;
+    } * settings; /* applied when .env has been read */
     size_t num_settings;
     int argc, at;
     char **argv;
@@ -219,7 +222,8 @@ static bool check_operands(struct parser *p)
     if (n > command->max_operands) {
         const char *extra = p->args->operands[command->max_operands];
         if (command->max_operands == 0 && find_option(command, "--prompt"))
-            p->status = we_usage_error(command, "'%s' is one word too many: a prompt is given as -p '...', a model as -m MODEL", extra);
+            p->status =
+                we_usage_error(command, "'%s' is one word too many: a prompt is given as -p '...', a model as -m MODEL", extra);
         else
             p->status = we_usage_error(command, "'%s' is one word too many", extra);
         return false;
@@ -229,17 +233,6 @@ static bool check_operands(struct parser *p)
         return false;
     }
     return true;
-}
-
-/* "fast" is in the table of settings, because it will come. */
-static bool check_unbuilt_values(struct parser *p)
-{
-    const char *precision = we_settings_text(p->args->settings, WE_SETTING_PRECISION);
-    if (!(p->command->settings & WE_TAKES(PRECISION)) || precision == NULL || strcmp(precision, "fast") != 0)
-        return true;
-    p->status = we_usage_error(p->command, "%s: precision 'fast' is not built yet; 'exact' is",
-                               we_settings_origin(p->args->settings, WE_SETTING_PRECISION));
-    return false;
 }
 
 static bool apply_settings(struct parser *p)
@@ -262,15 +255,15 @@ static bool apply_settings(struct parser *p)
         p->status = we_fail(p->command, &error);
         return false;
     }
-    return check_unbuilt_values(p);
+    return true;
 }
 
 bool we_args_parse(const struct we_command *command, int argc, char **argv, struct we_args *args, int *exit_status)
 {
     size_t room = argc > 0 ? (size_t)argc : 1;
     struct parser p = {.command = command, .args = args, .argc = argc, .argv = argv, .status = WE_EXIT_FAILED};
-    *args = (struct we_args){.command = command, .given = calloc(room, sizeof *args->given),
-                             .operands = calloc(room, sizeof *args->operands)};
+    *args = (struct we_args){
+        .command = command, .given = calloc(room, sizeof *args->given), .operands = calloc(room, sizeof *args->operands)};
     p.settings = calloc(room, sizeof *p.settings);
     bool run = false;
     if (args->given == NULL || args->operands == NULL || p.settings == NULL) {

@@ -14,20 +14,20 @@
 struct we_executor; /* opaque; of one back-end */
 
 struct we_load_options {
-    const struct we_decoder *decoder;    /* must outlive the executor */
-    const struct we_kv_layout *layout;   /* likewise */
-    const uint32_t *num_pages;           /* (layout->num_groups) */
-    uint32_t max_rows;                   /* most tokens in a batch */
-    uint32_t max_spans;                  /* most sequences in a batch */
-    uint32_t max_logit_rows;             /* most rows whose logits one batch may ask for */
-    uint32_t threads;                    /* 0: the processors that this process may use */
-    const char *isa;                     /* NULL: the best one */
-    enum we_precision precision;         /* EXACT or FAST */
+    const struct we_decoder *decoder;  /* must outlive the executor */
+    const struct we_kv_layout *layout; /* likewise */
+    const uint32_t *num_pages;         /* (layout->num_groups) */
+    uint32_t max_rows;                 /* most tokens in a batch */
+    uint32_t max_spans;                /* most sequences in a batch */
+    uint32_t max_logit_rows;           /* most rows whose logits one batch may ask for */
+    uint32_t threads;                  /* 0: the processors that this process may use */
+    const char *isa;                   /* NULL: the best one */
+    enum we_precision precision;       /* EXACT or FAST */
 };
 
 struct we_device_info {
-    char name[96];                       /* "cpu (avx512, 2 threads)" */
-    uint64_t memory_available;           /* bytes; 0: unknown */
+    char name[96];             /* "cpu (avx512, 2 threads)" */
+    uint64_t memory_available; /* bytes; 0: unknown */
 };
 
 enum we_phase { WE_PHASE_PREFILL = 0, WE_PHASE_DECODE };
@@ -38,30 +38,30 @@ enum we_phase { WE_PHASE_PREFILL = 0, WE_PHASE_DECODE };
 struct we_span {
     uint32_t first_row, num_rows;
     uint32_t position;
-    const we_page *const *page_tables;   /* (num_groups): each with a page for every position the rows write or see */
+    const we_page *const *page_tables; /* (num_groups): each with a page for every position the rows write or see */
     enum we_phase phase;
     enum we_rope_mode rope_mode;
-    uint32_t num_logit_rows;             /* logits are computed for the last so many rows */
+    uint32_t num_logit_rows; /* logits are computed for the last so many rows */
 };
 
 struct we_batch {
-    const uint32_t *tokens;              /* (num_rows) ids below vocab_size */
+    const uint32_t *tokens; /* (num_rows) ids below vocab_size */
     uint32_t num_rows;
-    const struct we_span *spans;         /* (num_spans), in the order of their rows */
+    const struct we_span *spans; /* (num_spans), in the order of their rows; those of one phase follow each other */
     uint32_t num_spans;
 };
 
 /* Rows of logits in the order of spans and rows; valid until the next submit. */
 struct we_batch_result {
-    const float *logits;                 /* (num_logit_rows, vocab_size) */
+    const float *logits; /* (num_logit_rows, vocab_size) */
     uint32_t num_logit_rows;
     uint64_t ticket;
-    we_status status;                    /* and error, if the batch failed on the device */
+    we_status status; /* and error, if the batch failed on the device */
     struct we_error error;
 };
 
 struct we_backend {
-    const char *name;                    /* "cpu" */
+    const char *name; /* "cpu" */
 
     /* Whether there is a device; *info is filled if so. */
     bool (*probe)(const struct we_load_options *options, struct we_device_info *info);

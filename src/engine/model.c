@@ -209,7 +209,8 @@ static we_status load(struct we_model *m, const struct we_model_options *options
         return we_error_set(error, WE_INVALID_ARGUMENT, "max_sequences is %u, where at most %u was expected",
                             load_options.max_spans, (unsigned)WE_MAX_LOGIT_ROWS);
     struct we_device_info device;
-    we_status status = we_kv_layout_derive(&m->decoder, WE_F32, &m->arena, &m->layout, error);
+    we_status status = we_kv_layout_derive(&m->decoder, load_options.precision == WE_PRECISION_FAST ? WE_BF16 : WE_F32,
+                                           &m->arena, &m->layout, error);
     if (status == WE_OK)
         status = we_backend_select(options->device, &load_options, &m->backend, &device, error);
     struct we_memory_plan plan;

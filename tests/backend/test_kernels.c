@@ -17,29 +17,31 @@ static const struct we_cpu_kernels *isas[WE_CPU_MAX_ISAS];
 static uint32_t num_isas;
 
 static const struct test_format formats[] = {
-    {WE_QUANT_NONE, 0, 0, WE_F32},        {WE_QUANT_NONE, 0, 0, WE_F16},        {WE_QUANT_NONE, 0, 0, WE_BF16},
-    {WE_QUANT_AFFINE, 4, 32, WE_F16},     {WE_QUANT_AFFINE, 4, 64, WE_BF16},    {WE_QUANT_AFFINE, 4, 128, WE_F32},
-    {WE_QUANT_AFFINE, 4, 32, WE_F32},     {WE_QUANT_AFFINE, 4, 64, WE_F16},     {WE_QUANT_AFFINE, 4, 128, WE_BF16},
-    {WE_QUANT_AFFINE, 8, 32, WE_F16},     {WE_QUANT_AFFINE, 8, 64, WE_BF16},    {WE_QUANT_AFFINE, 8, 128, WE_F32},
-    {WE_QUANT_AFFINE, 2, 32, WE_F16},     {WE_QUANT_AFFINE, 2, 64, WE_BF16},    {WE_QUANT_AFFINE, 2, 128, WE_F32},
-    {WE_QUANT_AFFINE, 3, 32, WE_BF16},    {WE_QUANT_AFFINE, 3, 64, WE_F32},     {WE_QUANT_AFFINE, 3, 128, WE_F16},
-    {WE_QUANT_AFFINE, 5, 32, WE_F32},     {WE_QUANT_AFFINE, 5, 64, WE_F16},     {WE_QUANT_AFFINE, 5, 128, WE_BF16},
-    {WE_QUANT_AFFINE, 6, 32, WE_F16},     {WE_QUANT_AFFINE, 6, 64, WE_BF16},    {WE_QUANT_AFFINE, 6, 128, WE_F32},
+    {WE_QUANT_NONE, 0, 0, WE_F32},     {WE_QUANT_NONE, 0, 0, WE_F16},     {WE_QUANT_NONE, 0, 0, WE_BF16},
+    {WE_QUANT_AFFINE, 4, 32, WE_F16},  {WE_QUANT_AFFINE, 4, 64, WE_BF16}, {WE_QUANT_AFFINE, 4, 128, WE_F32},
+    {WE_QUANT_AFFINE, 4, 32, WE_F32},  {WE_QUANT_AFFINE, 4, 64, WE_F16},  {WE_QUANT_AFFINE, 4, 128, WE_BF16},
+    {WE_QUANT_AFFINE, 8, 32, WE_F16},  {WE_QUANT_AFFINE, 8, 64, WE_BF16}, {WE_QUANT_AFFINE, 8, 128, WE_F32},
+    {WE_QUANT_AFFINE, 2, 32, WE_F16},  {WE_QUANT_AFFINE, 2, 64, WE_BF16}, {WE_QUANT_AFFINE, 2, 128, WE_F32},
+    {WE_QUANT_AFFINE, 3, 32, WE_BF16}, {WE_QUANT_AFFINE, 3, 64, WE_F32},  {WE_QUANT_AFFINE, 3, 128, WE_F16},
+    {WE_QUANT_AFFINE, 5, 32, WE_F32},  {WE_QUANT_AFFINE, 5, 64, WE_F16},  {WE_QUANT_AFFINE, 5, 128, WE_BF16},
+    {WE_QUANT_AFFINE, 6, 32, WE_F16},  {WE_QUANT_AFFINE, 6, 64, WE_BF16}, {WE_QUANT_AFFINE, 6, 128, WE_F32},
 };
 enum { NUM_FORMATS = sizeof formats / sizeof *formats };
 
-/* x in the matrix's order, padded, with rows `stride` apart. */
-static float *arrange(const struct we_cpu_kernels *kernels, const struct we_cpu_matrix *m, const float *x, uint32_t tokens,
-                      size_t *stride)
+/* The activations packed for a form, in blocks of rows from the first. */
+static uint8_t *pack(const struct we_cpu_form_kernels *form, const float *x, uint32_t tokens, uint32_t in, size_t *row_bytes)
 {
-    const uint32_t in = m->linear->in;
-    *stride = (in + WE_CPU_ALIGN - 1) / WE_CPU_ALIGN * WE_CPU_ALIGN;
-    float *out = calloc(tokens * *stride, sizeof *out);
-    for (uint32_t t = 0; t < tokens; t++)
-        for (uint32_t k = 0; k < in; k++) {
-            uint32_t at = we_cpu_matrix_order(m) == WE_CPU_NATURAL ? k : (k & ~63u) + kernels->nibble_order[k & 63];
-            out[t * *stride + at] = x[t * in + k];
-        }
+    *row_bytes = form->row_bytes(in);
+    uint32_t padded = (tokens + form->block_rows - 1) / form->block_rows * form->block_rows;
+    uint8_t *out = aligned_alloc(64, (padded * *row_bytes + 63) / 64 * 64);
+    memset(out, 0xFF, padded * *row_bytes); /* NaN, where a kernel reads what was not packed */
+    for (uint32_t t = 0; t < tokens; t += form->block_rows) {
+        const float *rows[WE_CPU_MOST_BLOCK_ROWS];
+        uint32_t count = tokens - t < form->block_rows ? tokens - t : form->block_rows;
+        for (uint32_t i = 0; i < count; i++)
+            rows[i] = x + (size_t)(t + i) * in;
+        form->pack(rows, count, in, out + t * *row_bytes);
+    }
     return out;
 }
 
@@ -61,35 +63,65 @@ static double product_error(const struct test_weights *w, const struct we_linear
     return sqrt(errors / squares);
 }
 
-static void check_product(const struct we_cpu_kernels *kernels, const struct test_weights *w, const struct we_linear *view,
-                          uint64_t *seed)
+struct arithmetic {
+    enum we_precision precision;
+    enum we_phase phase;
+    double tolerance; /* root mean square of the errors over that of the results */
+};
+static const struct arithmetic arithmetics[] = {
+    {WE_PRECISION_EXACT, WE_PHASE_DECODE, 5e-7},
+    {WE_PRECISION_FAST, WE_PHASE_DECODE, 1e-4},
+    {WE_PRECISION_FAST, WE_PHASE_PREFILL, 4e-3},
+};
+
+static void check_arithmetic(const struct we_cpu_kernels *kernels, const struct test_weights *w, const struct we_linear *view,
+                             const struct arithmetic *arithmetic, const float *x, uint64_t *seed)
 {
     static const uint32_t token_counts[] = {1, 2, 3, 4, 5, 7, 12, MOST_TOKENS};
     struct we_cpu_matrix m;
     struct we_error error;
     assert_int_equal(we_cpu_matrix_init(&m, view, &error), WE_OK);
-    float *x = malloc(MOST_TOKENS * (size_t)view->in * sizeof *x), *panel = malloc((WE_CPU_PANEL_ROWS + 1) * WE_CPU_PANEL_STRIDE * 4);
-    for (size_t i = 0; i < MOST_TOKENS * (size_t)view->in; i++)
-        x[i] = random_normal(seed);
-    size_t stride;
-    float *arranged = arrange(kernels, &m, x, MOST_TOKENS, &stride);
-    float *all = malloc((size_t)MOST_TOKENS * view->rows * sizeof *all), *some = malloc((size_t)MOST_TOKENS * view->rows * sizeof *some);
-    kernels->multiply(&m, 0, view->rows, arranged, stride, MOST_TOKENS, all, view->rows, panel);
+    const struct we_cpu_form_kernels *form =
+        &kernels->forms[we_cpu_form_of(kernels, &m, arithmetic->precision, arithmetic->phase)];
+    void *panel = aligned_alloc(64, (WE_CPU_PANEL_BYTES + 63) / 64 * 64);
+    size_t row_bytes;
+    uint8_t *packed = pack(form, x, MOST_TOKENS, view->in, &row_bytes);
+    float *all = malloc((size_t)MOST_TOKENS * view->rows * sizeof *all),
+          *some = malloc((size_t)MOST_TOKENS * view->rows * sizeof *some);
+    form->multiply(&m, 0, view->rows, packed, row_bytes, MOST_TOKENS, all, view->rows, panel);
     double found = product_error(w, view, x, 0, view->rows, MOST_TOKENS, all);
-    if (!(found <= 5e-7))
-        fail_msg("%s: %u bits, group %u, %s scales, %u x %u: error %g", kernels->name, view->bits, view->group_size,
-                 we_dtype_name(view->dtype), view->rows, view->in, found);
+    if (!(found <= arithmetic->tolerance))
+        fail_msg("%s, precision %d, phase %d: %u bits, group %u, %s scales, %u x %u: error %g", kernels->name,
+                 arithmetic->precision, arithmetic->phase, view->bits, view->group_size, we_dtype_name(view->dtype), view->rows,
+                 view->in, found);
     /* Any number of tokens, any part of the rows: the same bits. */
     for (size_t n = 0; n < sizeof token_counts / sizeof *token_counts; n++) {
-        uint32_t tokens = token_counts[n], from = random_u32(seed) % view->rows, count = 1 + random_u32(seed) % (view->rows - from);
+        uint32_t tokens = token_counts[n], from = random_u32(seed) % view->rows,
+                 count = 1 + random_u32(seed) % (view->rows - from);
         uint32_t begin = MOST_TOKENS - tokens;
-        kernels->multiply(&m, from, count, arranged + begin * stride, stride, tokens, some, count, panel);
+        size_t part_bytes;
+        uint8_t *part = pack(form, x + (size_t)begin * view->in, tokens, view->in, &part_bytes);
+        form->multiply(&m, from, count, part, part_bytes, tokens, some, count, panel);
+        free(part);
         for (uint32_t t = 0; t < tokens; t++)
             if (memcmp(some + t * count, all + (begin + t) * view->rows + from, count * sizeof *some) != 0)
-                fail_msg("%s: %u bits, group %u, %u x %u: %u tokens, rows %u + %u are not what they are among %d", kernels->name,
-                         view->bits, view->group_size, view->rows, view->in, tokens, from, count, MOST_TOKENS);
+                fail_msg("%s, precision %d, phase %d: %u bits, group %u, %u x %u: %u tokens, rows %u + %u are not what they "
+                         "are among %d",
+                         kernels->name, arithmetic->precision, arithmetic->phase, view->bits, view->group_size, view->rows,
+                         view->in, tokens, from, count, MOST_TOKENS);
     }
-    free(x), free(panel), free(arranged), free(all), free(some);
+    free(panel), free(packed), free(all), free(some);
+}
+
+static void check_product(const struct we_cpu_kernels *kernels, const struct test_weights *w, const struct we_linear *view,
+                          uint64_t *seed)
+{
+    float *x = malloc(MOST_TOKENS * (size_t)view->in * sizeof *x);
+    for (size_t i = 0; i < MOST_TOKENS * (size_t)view->in; i++)
+        x[i] = random_normal(seed);
+    for (size_t i = 0; i < sizeof arithmetics / sizeof *arithmetics; i++)
+        check_arithmetic(kernels, w, view, &arithmetics[i], x, seed);
+    free(x);
 }
 
 static void test_products(void **state)
@@ -105,7 +137,8 @@ static void test_products(void **state)
                 if (formats[f].mode != WE_QUANT_NONE)
                     in = (in + formats[f].group_size - 1) / formats[f].group_size * formats[f].group_size;
                 struct test_weights w;
-                test_weights_make(&w, formats[f], 1 + random_u32(&seed) % 75, in, random_u32(&seed) % 4 * (n > 2), n % 2, 0.1, &seed);
+                test_weights_make(&w, formats[f], 1 + random_u32(&seed) % 75, in, random_u32(&seed) % 4 * (n > 2), n % 2, 0.1,
+                                  &seed);
                 check_product(isas[i], &w, &w.linear, &seed);
                 test_weights_free(&w);
             }
@@ -150,8 +183,8 @@ static void test_unpack_row(void **state)
         }
 }
 
-static void check_norm(const struct we_cpu_kernels *kernels, enum we_norm_kind kind, enum we_dtype dtype, uint32_t n, bool weight,
-                       bool bias, float offset, uint64_t *seed)
+static void check_norm(const struct we_cpu_kernels *kernels, enum we_norm_kind kind, enum we_dtype dtype, uint32_t n,
+                       bool weight, bool bias, float offset, uint64_t *seed)
 {
     void *blocks[2] = {0};
     struct we_norm norm = {.kind = kind, .width = n, .eps = 1e-5f, .weight_offset = offset};
@@ -189,7 +222,8 @@ static void test_norms(void **state)
         for (int n = 0; n < 7; n++)
             for (enum we_dtype dtype = WE_F32; dtype <= WE_BF16; dtype++)
                 for (int what = 0; what < 8; what++)
-                    check_norm(isas[i], what & 1 ? WE_NORM_LAYER : WE_NORM_RMS, dtype, widths[n], what & 2, what & 4, what & 4, &seed);
+                    check_norm(isas[i], what & 1 ? WE_NORM_LAYER : WE_NORM_RMS, dtype, widths[n], what & 2, what & 4, what & 4,
+                               &seed);
 }
 
 static void test_activation(void **state)
@@ -264,7 +298,8 @@ static void cache_free(struct cache *c)
         free(c->k[p]), free(c->v[p]);
 }
 
-static void check_row(const struct cache *c, const float *q, uint32_t first, uint32_t last, float max, float sum, const float *out)
+static void check_row(const struct cache *c, const float *q, uint32_t first, uint32_t last, float max, float sum,
+                      const float *out)
 {
     double scores[WE_CPU_CHUNK], total = 0, greatest = -INFINITY;
     for (uint32_t p = first; p < last; p++) {
@@ -289,17 +324,19 @@ static void check_attention(const struct we_cpu_kernels *kernels, uint32_t head_
 {
     struct cache c;
     cache_make(&c, head_dim, v_head_dim, seed);
-    float *q = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * head_dim), *scores = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK);
+    float *q = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * head_dim),
+          *scores = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK);
     float *out = malloc(sizeof(float) * WE_CPU_ATTEND_ROWS * v_head_dim), *alone_out = malloc(sizeof(float) * v_head_dim);
     for (uint32_t i = 0; i < WE_CPU_ATTEND_ROWS * head_dim; i++)
         q[i] = random_normal(seed) / sqrtf((float)head_dim) * 2;
     for (uint32_t rows = 1; rows <= WE_CPU_ATTEND_ROWS; rows++)
         for (int kind = 0; kind < 4; kind++) {
-            struct we_cpu_attend a = {.num_rows = rows, .head_dim = head_dim, .v_head_dim = v_head_dim, .scores = scores, .out = out};
+            struct we_cpu_attend a = {
+                .num_rows = rows, .head_dim = head_dim, .v_head_dim = v_head_dim, .scores = scores, .out = out};
             uint32_t base = kind == 3 ? 0 : random_u32(seed) % (WE_CPU_CHUNK - 8), first = UINT32_MAX, last = 0;
             for (uint32_t r = 0; r < rows; r++) {
                 a.q[r] = q + r * head_dim;
-                a.last[r] = kind == 0 ? WE_CPU_CHUNK : base + 1 + r;                 /* all; neighbours; windows; far apart */
+                a.last[r] = kind == 0 ? WE_CPU_CHUNK : base + 1 + r; /* all; neighbours; windows; far apart */
                 a.first[r] = kind < 2 ? 0 : a.last[r] > 3 ? a.last[r] - 3 : 0;
                 if (kind == 3)
                     a.first[r] = r * 70, a.last[r] = r * 70 + 3;
@@ -346,8 +383,14 @@ static void test_attention_unseen(void **state)
         for (int k = 0; k < 32; k++)
             q[k / 16][k % 16] = random_normal(&seed);
         for (int poison = 0; poison < 2; poison++) {
-            struct we_cpu_attend a = {.q = {q[0], q[1]}, .num_rows = 2, .first = {70, 71}, .last = {131, 133}, .head_dim = 16,
-                                      .v_head_dim = 16, .scores = scores, .out = out[poison]};
+            struct we_cpu_attend a = {.q = {q[0], q[1]},
+                                      .num_rows = 2,
+                                      .first = {70, 71},
+                                      .last = {131, 133},
+                                      .head_dim = 16,
+                                      .v_head_dim = 16,
+                                      .scores = scores,
+                                      .out = out[poison]};
             for (uint32_t p = 0; poison && p < WE_CPU_CHUNK; p++)
                 if (p < 70 || p >= 133)
                     for (int d = 0; d < 16; d++)
@@ -408,8 +451,16 @@ static void test_refused(void **state)
     (void)state;
     struct we_error error;
     struct we_cpu_matrix m;
-    struct we_linear l = {.data = "", .scales = "", .biases = "", .dtype = WE_BF16, .mode = WE_QUANT_AFFINE, .bits = 7,
-                          .group_size = 64, .rows = 1, .in = 64, .name = "layers.3.q_proj"};
+    struct we_linear l = {.data = "",
+                          .scales = "",
+                          .biases = "",
+                          .dtype = WE_BF16,
+                          .mode = WE_QUANT_AFFINE,
+                          .bits = 7,
+                          .group_size = 64,
+                          .rows = 1,
+                          .in = 64,
+                          .name = "layers.3.q_proj"};
     assert_int_equal(we_cpu_matrix_init(&m, &l, &error), WE_UNSUPPORTED);
     assert_non_null(strstr(error.message, "layers.3.q_proj"));
     l.bits = 4, l.group_size = 16;
@@ -431,12 +482,12 @@ int main(void)
 {
     num_isas = we_cpu_kernels_list(isas);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),  cmocka_unit_test(test_views),
+        cmocka_unit_test(test_products),   cmocka_unit_test(test_views),
         cmocka_unit_test(test_unpack_row), cmocka_unit_test(test_norms),
         cmocka_unit_test(test_activation), cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_attention), cmocka_unit_test(test_attention_unseen),
-        cmocka_unit_test(test_merge),     cmocka_unit_test(test_add_scaled),
-        cmocka_unit_test(test_select),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_attention),  cmocka_unit_test(test_attention_unseen),
+        cmocka_unit_test(test_merge),      cmocka_unit_test(test_add_scaled),
+        cmocka_unit_test(test_select),     cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

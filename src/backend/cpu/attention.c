@@ -9,8 +9,8 @@
 
 enum {
     PIECE_QUERIES = 8 * WE_CPU_ATTEND_ROWS,
-    FUSED_ROWS = 8,         /* spans of up to so many rows write their keys and values within the piece */
-    ROWS_AT_ONCE = 8        /* rows of keys and values that a worker takes otherwise */
+    FUSED_ROWS = 8,  /* spans of up to so many rows write their keys and values within the piece */
+    ROWS_AT_ONCE = 8 /* rows of keys and values that a worker takes otherwise */
 };
 
 static uint32_t group_size(const struct we_attention *a)
@@ -39,10 +39,11 @@ static const float *angles_of(const struct we_executor *e, uint32_t rope, uint32
     return e->angles + ((size_t)rope * e->options.max_rows + row) * 2 * e->plan.max_pairs;
 }
 
-static float *page_at(const struct we_executor *e, const struct we_cpu_block *b, const struct we_cpu_span *s, uint32_t position)
+static uint8_t *page_at(const struct we_executor *e, const struct we_cpu_block *b, const struct we_cpu_span *s,
+                        uint32_t position)
 {
     we_page page = s->page_tables[b->group][position / WE_PAGE_POSITIONS];
-    return e->pages[b->group] + page * e->options.layout->groups[b->group].page_values;
+    return e->pages[b->group] + page * e->options.layout->groups[b->group].page_values * e->kv_size;
 }
 
 static void norm_and_turn(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_norm *norm, uint32_t row,
@@ -63,14 +64,24 @@ static void write_head(struct we_cpu_worker *w, const struct we_cpu_block *b, co
     struct we_executor *e = w->executor;
     const struct we_attention *a = b->block->op.attention;
     const uint32_t position = s->position + (row - s->first_row), slot = position % WE_PAGE_POSITIONS;
-    float *page = page_at(e, b, s, position);
+    uint8_t *page = page_at(e, b, s, position);
     float *k = e->k + row * e->plan.k.stride + (size_t)head * a->head_dim;
     const float *v = e->v + row * e->plan.v.stride + (size_t)head * a->v_head_dim;
     norm_and_turn(w, b, &a->k_norm, row, 1.0f, k);
-    float *to = page + b->k_offset + (size_t)head * a->head_dim * WE_PAGE_POSITIONS + slot;
+    const size_t k_at = b->k_offset + (size_t)head * a->head_dim * WE_PAGE_POSITIONS + slot;
+    const size_t v_at = b->v_offset + ((size_t)head * WE_PAGE_POSITIONS + slot) * a->v_head_dim;
+    if (e->kv_dtype == WE_BF16) {
+        uint16_t *to = (uint16_t *)page;
+        for (uint32_t d = 0; d < a->head_dim; d++)
+            to[k_at + (size_t)d * WE_PAGE_POSITIONS] = we_bf16_from_f32(k[d]);
+        for (uint32_t d = 0; d < a->v_head_dim; d++)
+            to[v_at + d] = we_bf16_from_f32(v[d]);
+        return;
+    }
+    float *to = (float *)page;
     for (uint32_t d = 0; d < a->head_dim; d++)
-        to[(size_t)d * WE_PAGE_POSITIONS] = k[d];
-    memcpy(page + b->v_offset + ((size_t)head * WE_PAGE_POSITIONS + slot) * a->v_head_dim, v, a->v_head_dim * sizeof *v);
+        to[k_at + (size_t)d * WE_PAGE_POSITIONS] = k[d];
+    memcpy(to + v_at, v, a->v_head_dim * sizeof *v);
 }
 
 static void write_rows(struct we_cpu_worker *w, const struct we_cpu_block *b)
@@ -78,9 +89,9 @@ static void write_rows(struct we_cpu_worker *w, const struct we_cpu_block *b)
     struct we_executor *e = w->executor;
     for (;;) {
         uint32_t first = we_cpu_take(w) * ROWS_AT_ONCE;
-        if (first >= e->num_rows)
+        if (first >= e->rows.count)
             return;
-        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < e->num_rows; row++)
+        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < e->rows.count; row++)
             for (uint32_t head = 0; head < b->block->op.attention->num_key_value_heads; head++)
                 write_head(w, b, &e->spans[e->row_span[row]], row, head);
     }
@@ -98,8 +109,11 @@ static void attend_chunk(struct we_cpu_worker *w, const struct we_cpu_block *b, 
                          struct queries *queries, uint32_t begin)
 {
     const struct we_attention *a = b->block->op.attention;
-    struct we_cpu_attend attend = {.head_dim = a->head_dim, .v_head_dim = a->v_head_dim, .scores = w->scratch->scores,
-                                   .out = w->scratch->chunk_out};
+    struct we_cpu_attend attend = {.head_dim = a->head_dim,
+                                   .v_head_dim = a->v_head_dim,
+                                   .scores = w->scratch->scores,
+                                   .out = w->scratch->chunk_out,
+                                   .dtype = w->executor->kv_dtype};
     uint32_t which[WE_CPU_ATTEND_ROWS], first = UINT32_MAX, last = 0;
     for (uint32_t i = 0; i < queries->count; i++) {
         uint32_t from = queries->first[i] > begin ? queries->first[i] : begin;
@@ -117,9 +131,10 @@ static void attend_chunk(struct we_cpu_worker *w, const struct we_cpu_block *b, 
     if (attend.num_rows == 0)
         return;
     for (uint32_t p = first / WE_PAGE_POSITIONS; p <= (last - 1) / WE_PAGE_POSITIONS; p++) {
-        const float *page = page_at(w->executor, b, s, p * WE_PAGE_POSITIONS);
-        attend.k[p % WE_CPU_CHUNK_PAGES] = page + b->k_offset + (size_t)head * a->head_dim * WE_PAGE_POSITIONS;
-        attend.v[p % WE_CPU_CHUNK_PAGES] = page + b->v_offset + (size_t)head * a->v_head_dim * WE_PAGE_POSITIONS;
+        const uint8_t *page = page_at(w->executor, b, s, p * WE_PAGE_POSITIONS);
+        const size_t size = w->executor->kv_size;
+        attend.k[p % WE_CPU_CHUNK_PAGES] = page + (b->k_offset + (size_t)head * a->head_dim * WE_PAGE_POSITIONS) * size;
+        attend.v[p % WE_CPU_CHUNK_PAGES] = page + (b->v_offset + (size_t)head * a->v_head_dim * WE_PAGE_POSITIONS) * size;
     }
     w->kernels->attend(&attend);
     for (uint32_t r = 0; r < attend.num_rows; r++)
@@ -159,8 +174,8 @@ static void attend(struct we_cpu_worker *w, const struct we_cpu_block *b, const 
         float *out = state + (size_t)i * a->v_head_dim;
         for (uint32_t d = 0; d < a->v_head_dim; d++)
             out[d] /= queries.sum[i];
-        we_cpu_arrange(w->kernels, we_cpu_matrix_order(&b->o), out, query_head * a->v_head_dim, a->v_head_dim,
-                       e->inner + (q_first + row) * e->plan.inner.stride);
+        memcpy(e->inner + (q_first + row) * e->plan.inner.stride + (size_t)query_head * a->v_head_dim, out,
+               a->v_head_dim * sizeof *out);
     }
 }
 

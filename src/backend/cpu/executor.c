@@ -39,6 +39,22 @@ static void *take(struct sink *sink, uint64_t count, uint64_t size)
     return (void *)(((uintptr_t)block + sizeof(void *) + HEADER - 1) & ~(uintptr_t)(HEADER - 1));
 }
 
+/* Buffers for `rows` rows in the forms that one or the other table wants: those of each set begin with a block of their own. */
+static void take_packed(struct we_executor *e, struct sink *sink, const bool (*forms)[WE_CPU_FORM_COUNT],
+                        const bool (*more)[WE_CPU_FORM_COUNT], uint64_t rows, uint32_t width, struct we_cpu_packed *packed)
+{
+    for (int f = 0; f < WE_CPU_FORM_COUNT; f++) {
+        const struct we_cpu_form_kernels *kernels = &e->kernels->forms[f];
+        if (forms[0][f] || forms[1][f] || (more && (more[0][f] || more[1][f])))
+            packed->x[f] = take(sink, rows + WE_CPU_MOST_SETS * (kernels->block_rows - 1), kernels->row_bytes(width));
+    }
+}
+
+static uint32_t wider(struct we_cpu_shape a, struct we_cpu_shape b)
+{
+    return a.width > b.width ? a.width : b.width;
+}
+
 static void take_scratch(struct we_executor *e, struct sink *sink)
 {
     const struct we_cpu_plan *plan = &e->plan;
@@ -46,16 +62,16 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
     e->scratch = all;
     for (uint32_t i = 0; i < e->threads; i++) {
         struct we_cpu_scratch s = {
-            .panel = take(sink, (uint64_t)(WE_CPU_PANEL_ROWS + 1) * WE_CPU_PANEL_STRIDE, sizeof(float)),
+            .panel = take(sink, WE_CPU_PANEL_BYTES, 1),
+            .normed = take(sink, times(WE_CPU_MOST_BLOCK_ROWS, plan->hidden.stride), sizeof(float)),
             .piece = {take(sink, WE_CPU_PIECE_VALUES, sizeof(float)), take(sink, WE_CPU_PIECE_VALUES, sizeof(float))},
             .scores = take(sink, (uint64_t)WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK, sizeof(float)),
             .chunk_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
             .state_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
         };
-        for (int order = 0; order < WE_CPU_ORDER_COUNT; order++) {
-            s.x[order] = take(sink, times(WE_CPU_PRIVATE_ROWS, plan->hidden.stride), sizeof(float));
-            s.kept_x[order] = take(sink, times(WE_CPU_PRIVATE_ROWS, plan->hidden.stride), sizeof(float));
-        }
+        take_packed(e, sink, plan->hidden_forms, plan->inner_forms, WE_CPU_PRIVATE_ROWS, wider(plan->hidden, plan->inner),
+                    &s.x);
+        take_packed(e, sink, plan->hidden_forms, NULL, WE_CPU_PRIVATE_ROWS, plan->hidden.width, &s.kept_x);
         if (all)
             all[i] = s;
     }
@@ -68,11 +84,9 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     const uint64_t rows = o->max_rows, kept = o->max_logit_rows;
     e->stream = take(sink, times(rows, plan->hidden.stride), sizeof(float));
     e->kept_stream = take(sink, times(kept, plan->hidden.stride), sizeof(float));
-    for (int order = 0; order < WE_CPU_ORDER_COUNT; order++) {
-        bool wanted = order == WE_CPU_NATURAL || plan->orders[order];
-        e->x[order] = take(sink, wanted ? times(rows, plan->hidden.stride) : 0, sizeof(float));
-        e->kept_x[order] = take(sink, wanted ? times(kept, plan->hidden.stride) : 0, sizeof(float));
-    }
+    take_packed(e, sink, plan->hidden_forms, NULL, rows, plan->hidden.width, &e->x);
+    take_packed(e, sink, plan->hidden_forms, NULL, kept, plan->hidden.width, &e->kept_x);
+    take_packed(e, sink, plan->inner_forms, NULL, rows, plan->inner.width, &e->inner_x);
     e->q = take(sink, times(rows, plan->q.stride), sizeof(float));
     e->k = take(sink, times(rows, plan->k.stride), sizeof(float));
     e->v = take(sink, times(rows, plan->v.stride), sizeof(float));
@@ -84,12 +98,12 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     e->spans = take(sink, o->max_spans, sizeof *e->spans);
     e->tokens = take(sink, rows, sizeof *e->tokens);
     e->row_span = take(sink, rows, sizeof *e->row_span);
-    e->kept = take(sink, rows, sizeof *e->kept);
+    e->kept = take(sink, kept, sizeof *e->kept);
     take_scratch(e, sink);
-    float **pages = take(sink, o->layout->num_groups, sizeof *e->pages);
+    uint8_t **pages = take(sink, o->layout->num_groups, sizeof *e->pages);
     e->pages = pages;
     for (uint32_t g = 0; g < o->layout->num_groups; g++) {
-        float *group = take(sink, times(o->num_pages[g], o->layout->groups[g].page_values), sizeof(float));
+        uint8_t *group = take(sink, times(o->num_pages[g], o->layout->groups[g].page_values), e->kv_size);
         if (pages)
             pages[g] = group;
     }
@@ -106,8 +120,8 @@ static bool probe(const struct we_load_options *options, struct we_device_info *
 {
     const struct we_cpu_kernels *kernels = we_cpu_kernels_select(options ? options->isa : NULL, NULL);
     uint32_t threads = options ? threads_of(options) : we_processor_count();
-    snprintf(info->name, sizeof info->name, "cpu (%s, %u thread%s)", kernels ? kernels->name : "unknown instruction set", threads,
-             threads == 1 ? "" : "s");
+    snprintf(info->name, sizeof info->name, "cpu (%s, %u thread%s)", kernels ? kernels->name : "unknown instruction set",
+             threads, threads == 1 ? "" : "s");
     info->memory_available = we_memory_available();
     return true;
 }
@@ -120,18 +134,18 @@ static we_status prepare(const struct we_load_options *options, struct we_execut
     e->kernels = we_cpu_kernels_select(options->isa, error);
     if (e->kernels == NULL)
         return error && error->status != WE_OK ? error->status : WE_UNSUPPORTED;
-    if (options->precision == WE_PRECISION_FAST)
-        return we_error_set(error, WE_UNSUPPORTED, "precision 'fast' is not built into the CPU back-end; use 'exact'");
-    if (options->layout->dtype != WE_F32)
-        return we_error_set(error, WE_UNSUPPORTED, "a KV cache of type %s; the CPU back-end has F32",
+    if (options->layout->dtype != WE_F32 && options->layout->dtype != WE_BF16)
+        return we_error_set(error, WE_UNSUPPORTED, "a KV cache of type %s; the CPU back-end has F32 and BF16",
                             we_dtype_name(options->layout->dtype));
+    e->kv_dtype = options->layout->dtype;
+    e->kv_size = we_dtype_size(e->kv_dtype);
     if (options->max_rows == 0 || options->max_rows > MOST || options->max_spans == 0 || options->max_spans > MOST ||
         options->max_logit_rows > options->max_rows || e->threads > 1024)
         return we_error_set(error, WE_INVALID_ARGUMENT,
                             "an executor for %u rows, %u sequences, %u rows of logits and %u threads; from 1 to %d rows and "
                             "sequences, no more rows of logits than rows, and at most 1024 threads were expected",
                             options->max_rows, options->max_spans, options->max_logit_rows, e->threads, (int)MOST);
-    return we_cpu_plan_make(options, &e->plan, error);
+    return we_cpu_plan_make(options, e->kernels, &e->plan, error);
 }
 
 static we_status estimate(const struct we_load_options *options, uint64_t *bytes, struct we_error *error)
@@ -175,10 +189,11 @@ static we_status load(const struct we_load_options *options, struct we_executor 
     struct sink sink = {.allocate = true, .list = &e->allocations};
     take_buffers(e, &sink);
     if (sink.failed)
-        status = we_error_set(error, WE_OUT_OF_MEMORY,
-                              "out of memory for the KV cache and buffers, %llu MB in all; a shorter context or fewer sequences "
-                              "need less",
-                              (unsigned long long)(sink.bytes / 1000000));
+        status =
+            we_error_set(error, WE_OUT_OF_MEMORY,
+                         "out of memory for the KV cache and buffers, %llu MB in all; a shorter context or fewer sequences "
+                         "need less",
+                         (unsigned long long)(sink.bytes / 1000000));
     else
         status = we_pool_new(e->threads, &e->pool, error);
     if (status != WE_OK) {
@@ -211,8 +226,9 @@ static we_status check_span(const struct we_executor *e, const struct we_span *s
                             uint32_t num_rows, struct we_error *error)
 {
     if (s->first_row != first_row || s->num_rows == 0 || s->num_rows > num_rows - first_row || s->num_logit_rows > s->num_rows)
-        return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has rows %u to %u and %u rows of logits, in a batch of %u rows",
-                            index, s->first_row, s->first_row + s->num_rows, s->num_logit_rows, num_rows);
+        return we_error_set(error, WE_INVALID_ARGUMENT,
+                            "span %u has rows %u to %u and %u rows of logits, in a batch of %u rows", index, s->first_row,
+                            s->first_row + s->num_rows, s->num_logit_rows, num_rows);
     if (s->position > UINT32_MAX - WE_PAGE_POSITIONS - s->num_rows || (unsigned)s->rope_mode > WE_ROPE_LONG ||
         (unsigned)s->phase > WE_PHASE_DECODE)
         return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has position %u, rope mode %d, phase %d", index, s->position,
@@ -220,38 +236,58 @@ static we_status check_span(const struct we_executor *e, const struct we_span *s
     return check_pages(e, s, index, error);
 }
 
+/* Appends `count` rows: to the set of their phase, or, in exact mode, where both are computed alike, to the one set. */
+static bool add_rows(const struct we_executor *e, struct we_cpu_rows *rows, enum we_phase phase, uint32_t count)
+{
+    struct we_cpu_set *set = rows->num_sets ? &rows->sets[rows->num_sets - 1] : NULL;
+    if (set == NULL || (set->phase != phase && e->options.precision == WE_PRECISION_FAST)) {
+        if (rows->num_sets == WE_CPU_MOST_SETS)
+            return false;
+        set = &rows->sets[rows->num_sets++];
+        *set = (struct we_cpu_set){phase, rows->count, 0};
+    }
+    set->count += count;
+    rows->count += count;
+    return true;
+}
+
 /* Copies the batch, checking it. */
 static we_status accept(struct we_executor *e, const struct we_batch *batch, struct we_error *error)
 {
     const struct we_load_options *o = &e->options;
     if (batch->num_rows == 0 || batch->num_rows > o->max_rows || batch->num_spans == 0 || batch->num_spans > o->max_spans)
-        return we_error_set(error, WE_INVALID_ARGUMENT, "a batch of %u rows and %u spans; the executor takes 1 to %u and 1 to %u",
-                            batch->num_rows, batch->num_spans, o->max_rows, o->max_spans);
-    uint32_t row = 0, kept = 0;
+        return we_error_set(error, WE_INVALID_ARGUMENT,
+                            "a batch of %u rows and %u spans; the executor takes 1 to %u and 1 to %u", batch->num_rows,
+                            batch->num_spans, o->max_rows, o->max_spans);
+    e->rows = e->kept_rows = (struct we_cpu_rows){0};
     for (uint32_t i = 0; i < batch->num_spans; i++) {
         const struct we_span *s = &batch->spans[i];
+        const uint32_t row = e->rows.count, kept = e->kept_rows.count;
         we_status status = check_span(e, s, i, row, batch->num_rows, error);
         if (status != WE_OK)
             return status;
-        e->spans[i] = (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position, kept, s->num_logit_rows,
-                                           s->rope_mode};
         if (s->num_logit_rows > o->max_logit_rows - kept)
-            return we_error_set(error, WE_INVALID_ARGUMENT, "a batch that asks for more than %u rows of logits", o->max_logit_rows);
-        for (uint32_t r = 0; r < s->num_rows; r++, row++) {
-            e->row_span[row] = i;
-            e->kept[row] = r >= s->num_rows - s->num_logit_rows ? kept++ : UINT32_MAX;
-        }
+            return we_error_set(error, WE_INVALID_ARGUMENT, "a batch that asks for more than %u rows of logits",
+                                o->max_logit_rows);
+        e->spans[i] =
+            (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position, kept, s->num_logit_rows, s->rope_mode};
+        if (!add_rows(e, &e->rows, s->phase, s->num_rows) ||
+            (s->num_logit_rows && !add_rows(e, &e->kept_rows, s->phase, s->num_logit_rows)))
+            return we_error_set(error, WE_INVALID_ARGUMENT, "span %u: spans of one phase must follow each other", i);
+        for (uint32_t r = row; r < e->rows.count; r++)
+            e->row_span[r] = i;
+        for (uint32_t r = 0; r < s->num_logit_rows; r++)
+            e->kept[kept + r] = e->rows.count - s->num_logit_rows + r;
     }
-    if (row != batch->num_rows)
-        return we_error_set(error, WE_INVALID_ARGUMENT, "a batch of %u rows whose spans have %u", batch->num_rows, row);
+    if (e->rows.count != batch->num_rows)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a batch of %u rows whose spans have %u", batch->num_rows,
+                            e->rows.count);
     for (uint32_t i = 0; i < batch->num_rows; i++)
         if (batch->tokens[i] >= o->decoder->vocab_size)
             return we_error_set(error, WE_INVALID_ARGUMENT, "token id %u; the model has ids 0 to %u", batch->tokens[i],
                                 o->decoder->vocab_size - 1);
     memcpy(e->tokens, batch->tokens, batch->num_rows * sizeof *e->tokens);
-    e->num_rows = batch->num_rows;
     e->num_spans = batch->num_spans;
-    e->num_kept = kept;
     return WE_OK;
 }
 
@@ -277,7 +313,8 @@ static bool poll(struct we_executor *e, struct we_batch_result *result)
     if (!e->pending)
         return false;
     e->pending = false;
-    *result = (struct we_batch_result){.logits = e->logits, .num_logit_rows = e->num_kept, .ticket = e->ticket, .status = WE_OK};
+    *result = (struct we_batch_result){
+        .logits = e->logits, .num_logit_rows = e->kept_rows.count, .ticket = e->ticket, .status = WE_OK};
     return true;
 }
 
@@ -285,10 +322,11 @@ static we_status copy_page(struct we_executor *e, uint32_t group, we_page from, 
 {
     const struct we_kv_layout *layout = e->options.layout;
     if (group >= layout->num_groups || from >= e->options.num_pages[group] || to >= e->options.num_pages[group])
-        return we_error_set(error, WE_INVALID_ARGUMENT, "a copy of page %u to page %u of group %u: there is none", from, to, group);
+        return we_error_set(error, WE_INVALID_ARGUMENT, "a copy of page %u to page %u of group %u: there is none", from, to,
+                            group);
     size_t values = layout->groups[group].page_values;
     if (from != to)
-        memcpy(e->pages[group] + to * values, e->pages[group] + from * values, values * sizeof(float));
+        memcpy(e->pages[group] + to * values * e->kv_size, e->pages[group] + from * values * e->kv_size, values * e->kv_size);
     return WE_OK;
 }
 

@@ -10,10 +10,26 @@
 #include <stdatomic.h>
 
 enum {
-    WE_CPU_TOKEN_BLOCK = 256,  /* tokens that one unpacked panel serves */
+    WE_CPU_TOKEN_BLOCK = 256, /* tokens that one unpacked panel serves; a multiple of WE_CPU_MOST_BLOCK_ROWS */
     WE_CPU_PIECE_VALUES = WE_CPU_TOKEN_BLOCK * WE_CPU_PANEL_ROWS, /* most results of one piece of a product */
-    WE_CPU_PRIVATE_ROWS = 4,   /* up to so many rows every worker computes the norms for itself */
-    WE_CPU_CURSORS = 4
+    WE_CPU_PRIVATE_ROWS = 4,                                      /* up to so many rows every worker packs for itself */
+    WE_CPU_CURSORS = 4,
+    WE_CPU_MOST_SETS = 2
+};
+
+/* Rows of a batch that are computed alike: consecutive ones of one phase. In exact mode there is one set. */
+struct we_cpu_set {
+    enum we_phase phase;
+    uint32_t first, count;
+};
+struct we_cpu_rows {
+    struct we_cpu_set sets[WE_CPU_MOST_SETS];
+    uint32_t num_sets, count;
+};
+
+/* Rows packed in some forms. Those of a set begin at a block of their own: see we_cpu_place. */
+struct we_cpu_packed {
+    uint8_t *x[WE_CPU_FORM_COUNT];
 };
 
 /* Where a span stands in the batch. Its last `num_logit_rows` rows give output; they are the only ones that go on once
@@ -27,12 +43,12 @@ struct we_cpu_span {
 
 /* A worker's own memory. */
 struct we_cpu_scratch {
-    float *panel;                        /* (WE_CPU_PANEL_ROWS + 1, WE_CPU_PANEL_STRIDE) */
-    float *piece[2];                     /* (WE_CPU_PIECE_VALUES) */
-    float *x[WE_CPU_ORDER_COUNT];        /* (WE_CPU_PRIVATE_ROWS, hidden.stride): normed rows */
-    float *kept_x[WE_CPU_ORDER_COUNT];   /* the same of the rows for output */
-    float *scores;                       /* (WE_CPU_ATTEND_ROWS, WE_CPU_CHUNK) */
-    float *chunk_out, *state_out;        /* (WE_CPU_ATTEND_ROWS, max_v_head_dim) */
+    void *panel;                    /* WE_CPU_PANEL_BYTES */
+    float *piece[2];                /* (WE_CPU_PIECE_VALUES) */
+    float *normed;                  /* (WE_CPU_MOST_BLOCK_ROWS, hidden.stride) */
+    struct we_cpu_packed x, kept_x; /* up to WE_CPU_PRIVATE_ROWS rows, of any width */
+    float *scores;                  /* (WE_CPU_ATTEND_ROWS, WE_CPU_CHUNK) */
+    float *chunk_out, *state_out;   /* (WE_CPU_ATTEND_ROWS, max_v_head_dim) */
 };
 
 struct we_executor {
@@ -41,28 +57,32 @@ struct we_executor {
     struct we_cpu_plan plan;
     struct we_pool *pool;
     uint32_t threads;
-    void *allocations;                   /* everything below, as a list */
-    float **pages;                       /* (num_groups): (num_pages[g], page_values) */
+    void *allocations; /* everything below, as a list */
+    uint8_t **pages;   /* (num_groups): (num_pages[g], page_values) of kv_dtype */
+    enum we_dtype kv_dtype;
+    size_t kv_size; /* bytes of a number in a page */
 
     /* (max_rows, stride) each; `kept` ones (max_logit_rows, stride) */
-    float *stream, *kept_stream;         /* hidden: the residual stream */
-    float *x[WE_CPU_ORDER_COUNT], *kept_x[WE_CPU_ORDER_COUNT]; /* hidden: after a norm */
-    float *q, *k, *v;
-    float *inner;                        /* in the order of o_proj or down_proj */
-    float *block_out, *step_sum;         /* hidden: of steps that are not direct */
-    float *angles;                       /* (num_ropes, max_rows, 2, max_pairs): cosines, sines */
-    float *logits;                       /* (max_logit_rows, vocab_size) */
-    struct we_cpu_scratch *scratch;      /* (threads) */
+    float *stream, *kept_stream;             /* hidden: the residual stream */
+    struct we_cpu_packed x, kept_x, inner_x; /* the stream after a norm; what o_proj and down_proj read */
+    float *q, *k, *v, *inner;
+    float *block_out, *step_sum;    /* hidden: of steps that are not direct */
+    float *angles;                  /* (num_ropes, max_rows, 2, max_pairs): cosines, sines */
+    float *logits;                  /* (max_logit_rows, vocab_size) */
+    struct we_cpu_scratch *scratch; /* (threads) */
 
     /* the batch */
-    struct we_cpu_span *spans;           /* (max_spans) */
-    uint32_t *tokens;                    /* (max_rows) */
-    uint32_t *row_span;                  /* (max_rows) */
-    uint32_t *kept;                      /* (max_rows): its place among the rows for output, or UINT32_MAX */
-    uint32_t num_rows, num_spans, num_kept;
+    struct we_cpu_span *spans;          /* (max_spans) */
+    uint32_t *tokens;                   /* (max_rows) */
+    uint32_t *row_span;                 /* (max_rows) */
+    uint32_t *kept;                     /* (max_logit_rows): the rows for output */
+    struct we_cpu_rows rows, kept_rows; /* all; those for output, counted among themselves */
+    uint32_t num_spans;
     bool pending;
     uint64_t ticket;
-    struct { alignas(64) atomic_uint value; } cursors[WE_CPU_CURSORS];
+    struct {
+        alignas(64) atomic_uint value;
+    } cursors[WE_CPU_CURSORS];
 };
 
 /* What one worker knows while it walks; all fields but `index` and `scratch` are the same in all. */
@@ -71,8 +91,8 @@ struct we_cpu_worker {
     const struct we_cpu_kernels *kernels;
     struct we_cpu_scratch *scratch;
     uint32_t index, phase;
-    float *stream;                       /* rows that are still computed */
-    uint32_t num_rows;
+    float *stream;                  /* rows that are still computed */
+    const struct we_cpu_rows *rows; /* they */
     bool pruned;
 };
 
@@ -94,28 +114,47 @@ void we_cpu_end_phase(struct we_cpu_worker *w);
 /* walk.c: the task of a batch. */
 void we_cpu_walk(void *executor, uint32_t worker);
 
-/* The columns [first, first + count) of a row, put where the order has them. */
-void we_cpu_arrange(const struct we_cpu_kernels *kernels, enum we_cpu_order order, const float *values, uint32_t first,
-                    uint32_t count, float *row);
+/* Where the first row of a set stands in the buffer of a form. */
+static inline uint32_t we_cpu_place(const struct we_cpu_set *set, uint32_t block_rows)
+{
+    return (set->first + block_rows - 1) / block_rows * block_rows;
+}
+
+/* packing.c: packs rows for products, each normed before (unless the norm is absent). Afterwards all workers may read them;
+ * the rows lie in the worker's scratch, if they are few, or in `shared`. */
+struct we_cpu_packing {
+    const struct we_cpu_rows *rows;
+    const uint32_t *which; /* row i is row which[i] of `from`; NULL: i */
+    const float *from;     /* (rows, stride) */
+    size_t stride;
+    uint32_t width;
+    const struct we_norm *norm;
+    const bool (*forms)[WE_CPU_FORM_COUNT]; /* wanted, by phase */
+    const struct we_cpu_packed *shared, *private;
+    float *copy;                        /* if not NULL: (rows, stride), gets a copy of the rows as they were */
+    const struct we_cpu_packed *packed; /* out: where they are */
+};
+enum { WE_CPU_MOST_PACKINGS = 2 };
+void we_cpu_pack(struct we_cpu_worker *w, struct we_cpu_packing *packings, uint32_t count);
 
 /* products.c: several products of one phase. */
 enum we_cpu_epilogue {
-    WE_CPU_STORE = 0,  /* out = y */
-    WE_CPU_ADD,        /* out += multiplier * y */
-    WE_CPU_ACTIVATE    /* out = activation(y) * (second . second_x), in `order` */
+    WE_CPU_STORE = 0, /* out = y */
+    WE_CPU_ADD,       /* out += multiplier * y */
+    WE_CPU_ACTIVATE   /* out = activation(y) * (second . second_x) */
 };
 struct we_cpu_product {
     const struct we_cpu_matrix *matrix, *second;
-    const float *x, *second_x;           /* each in the order of its matrix */
-    size_t x_stride;
-    uint32_t num_rows;                   /* of x */
+    enum we_cpu_form form, second_form;
+    const uint8_t *x, *second_x;
+    uint32_t num_rows; /* of x */
     enum we_cpu_epilogue epilogue;
     float multiplier;
     enum we_activation activation;
-    enum we_cpu_order order;
     float *out;
     size_t out_stride;
 };
+enum { WE_CPU_MOST_PRODUCTS = 3 * WE_CPU_MOST_SETS };
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
 
 /* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one or two phases, the last one not ended. */

@@ -15,8 +15,13 @@
 /* Loops over a constant number of rows, tokens or vectors, whose arrays must become registers. */
 #define UNROLL _Pragma("GCC unroll 16")
 
-void KERNEL(multiply)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const float *x, size_t x_stride,
-                      uint32_t tokens, float *out, size_t out_stride, float *panel);
+size_t KERNEL(float_bytes)(uint32_t width);
+void KERNEL(pack_floats)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(pack_nibble_floats)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(multiply)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
+                      uint32_t tokens, float *out, size_t out_stride, void *panel);
+void KERNEL(add_bias)(const struct we_linear *linear, uint32_t first, uint32_t count, uint32_t tokens, float *out,
+                      size_t out_stride);
 void KERNEL(unpack_row)(const struct we_cpu_matrix *matrix, uint32_t row, float *out);
 void KERNEL(norm)(const struct we_norm *norm, const float *x, float *out);
 void KERNEL(rope)(float *x, uint32_t width, const float *cosine, const float *sine, uint32_t pairs, bool interleaved,

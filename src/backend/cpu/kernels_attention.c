@@ -9,20 +9,21 @@ enum { VECTORS = TARGET_ATTEND, STEP = VECTORS * LANES };
 
 /* ---- scores of one page ---- */
 
-INLINE void score_page(const int rows, const float *const *q, const float *k, uint32_t head_dim, float *scores)
+INLINE void score_page(const enum we_dtype dtype, const int rows, const float *const *q, const void *k, uint32_t head_dim,
+                       float *scores)
 {
     for (uint32_t c = 0; c < WE_PAGE_POSITIONS; c += STEP) {
         vf sums[WE_CPU_ATTEND_ROWS][VECTORS];
         UNROLL
         for (int r = 0; r < rows; r++)
             UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sums[r][v] = v_zero();
+        for (int v = 0; v < VECTORS; v++)
+            sums[r][v] = v_zero();
         for (uint32_t d = 0; d < head_dim; d++) {
             vf kv[VECTORS];
             UNROLL
             for (int v = 0; v < VECTORS; v++)
-                kv[v] = v_load(k + (size_t)d * WE_PAGE_POSITIONS + c + v * LANES);
+                kv[v] = load_floats(dtype, k, (size_t)d * WE_PAGE_POSITIONS + c + v * LANES);
             UNROLL
             for (int r = 0; r < rows; r++) {
                 vf qd = v_set1(q[r][d]);
@@ -34,32 +35,35 @@ INLINE void score_page(const int rows, const float *const *q, const float *k, ui
         UNROLL
         for (int r = 0; r < rows; r++)
             UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                v_store(scores + r * WE_CPU_CHUNK + c + v * LANES, sums[r][v]);
+        for (int v = 0; v < VECTORS; v++)
+            v_store(scores + r * WE_CPU_CHUNK + c + v * LANES, sums[r][v]);
     }
 }
 
 /* ---- weighted sum of values ---- */
 
 /* Columns [c, c + width of the vectors) of out += weights[r][p] * v[p], p in [first, last). n: lanes of the last vector. */
-INLINE void add_columns(const int rows, const int vectors, const float *weights, const float *const *pages, uint32_t width,
-                        uint32_t c, uint32_t n, uint32_t first, uint32_t last, float *out)
+INLINE void add_columns(const enum we_dtype dtype, const int rows, const int vectors, const float *weights,
+                        const void *const *pages, uint32_t width, uint32_t c, uint32_t n, uint32_t first, uint32_t last,
+                        float *out)
 {
     vf sums[WE_CPU_ATTEND_ROWS][VECTORS];
     const bool whole = n == LANES;
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-        for (int v = 0; v < vectors; v++) {
-            const float *p = out + (size_t)r * width + c + v * LANES;
-            sums[r][v] = whole || v < vectors - 1 ? v_load(p) : v_load_n(p, n);
-        }
+    for (int v = 0; v < vectors; v++) {
+        const float *p = out + (size_t)r * width + c + v * LANES;
+        sums[r][v] = whole || v < vectors - 1 ? v_load(p) : v_load_n(p, n);
+    }
     for (uint32_t p = first; p < last; p++) {
-        const float *row = pages[p / WE_PAGE_POSITIONS] + (size_t)(p % WE_PAGE_POSITIONS) * width + c;
+        const size_t at = (size_t)(p % WE_PAGE_POSITIONS) * width + c;
+        const void *page = pages[p / WE_PAGE_POSITIONS];
         vf values[VECTORS];
         UNROLL
         for (int v = 0; v < vectors; v++)
-            values[v] = whole || v < vectors - 1 ? v_load(row + v * LANES) : v_load_n(row + v * LANES, n);
+            values[v] = whole || v < vectors - 1 ? load_floats(dtype, page, at + v * LANES)
+                                                 : load_floats_n(dtype, page, at + v * LANES, n);
         UNROLL
         for (int r = 0; r < rows; r++) {
             vf w = v_set1(weights[r * WE_CPU_CHUNK + p]);
@@ -71,46 +75,52 @@ INLINE void add_columns(const int rows, const int vectors, const float *weights,
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-        for (int v = 0; v < vectors; v++) {
-            float *p = out + (size_t)r * width + c + v * LANES;
-            if (whole || v < vectors - 1)
-                v_store(p, sums[r][v]);
-            else
-                v_store_n(p, sums[r][v], n);
-        }
+    for (int v = 0; v < vectors; v++) {
+        float *p = out + (size_t)r * width + c + v * LANES;
+        if (whole || v < vectors - 1)
+            v_store(p, sums[r][v]);
+        else
+            v_store_n(p, sums[r][v], n);
+    }
 }
 
-INLINE void add_values(const int rows, const float *weights, const float *const *pages, uint32_t width, uint32_t first,
-                       uint32_t last, float *out)
+INLINE void add_values(const enum we_dtype dtype, const int rows, const float *weights, const void *const *pages,
+                       uint32_t width, uint32_t first, uint32_t last, float *out)
 {
     uint32_t c = 0;
     for (; c + STEP <= width; c += STEP)
-        add_columns(rows, VECTORS, weights, pages, width, c, LANES, first, last, out);
+        add_columns(dtype, rows, VECTORS, weights, pages, width, c, LANES, first, last, out);
     if (VECTORS > 2)
         for (; c + 2 * LANES <= width; c += 2 * LANES)
-            add_columns(rows, 2, weights, pages, width, c, LANES, first, last, out);
+            add_columns(dtype, rows, 2, weights, pages, width, c, LANES, first, last, out);
     for (; c + LANES <= width; c += LANES)
-        add_columns(rows, 1, weights, pages, width, c, LANES, first, last, out);
+        add_columns(dtype, rows, 1, weights, pages, width, c, LANES, first, last, out);
     if (c < width)
-        add_columns(rows, 1, weights, pages, width, c, width - c, first, last, out);
+        add_columns(dtype, rows, 1, weights, pages, width, c, width - c, first, last, out);
 }
 
-typedef void score_function(const float *const *q, const float *k, uint32_t head_dim, float *scores);
-typedef void value_function(const float *weights, const float *const *pages, uint32_t width, uint32_t first, uint32_t last,
+typedef void score_function(const float *const *q, const void *k, uint32_t head_dim, float *scores);
+typedef void value_function(const float *weights, const void *const *pages, uint32_t width, uint32_t first, uint32_t last,
                             float *out);
-#define FOR_ROWS(rows) \
-    static void score##rows(const float *const *q, const float *k, uint32_t head_dim, float *scores) \
-    { \
-        score_page(rows, q, k, head_dim, scores); \
-    } \
-    static void value##rows(const float *weights, const float *const *pages, uint32_t width, uint32_t first, uint32_t last, \
-                            float *out) \
-    { \
-        add_values(rows, weights, pages, width, first, last, out); \
+#define FOR_ROWS(rows, name, dtype)                                                                                            \
+    static void score_##name##_##rows(const float *const *q, const void *k, uint32_t head_dim, float *scores)                  \
+    {                                                                                                                          \
+        score_page(dtype, rows, q, k, head_dim, scores);                                                                       \
+    }                                                                                                                          \
+    static void value_##name##_##rows(const float *weights, const void *const *pages, uint32_t width, uint32_t first,          \
+                                      uint32_t last, float *out)                                                               \
+    {                                                                                                                          \
+        add_values(dtype, rows, weights, pages, width, first, last, out);                                                      \
     }
-FOR_ROWS(1) FOR_ROWS(2) FOR_ROWS(3) FOR_ROWS(4) FOR_ROWS(5) FOR_ROWS(6)
-static score_function *const score_functions[WE_CPU_ATTEND_ROWS] = {score1, score2, score3, score4, score5, score6};
-static value_function *const value_functions[WE_CPU_ATTEND_ROWS] = {value1, value2, value3, value4, value5, value6};
+#define FOR_DTYPE(name, dtype)                                                                                                 \
+    FOR_ROWS(1, name, dtype)                                                                                                   \
+    FOR_ROWS(2, name, dtype) FOR_ROWS(3, name, dtype) FOR_ROWS(4, name, dtype) FOR_ROWS(5, name, dtype)                        \
+        FOR_ROWS(6, name, dtype) static score_function *const score_##name[WE_CPU_ATTEND_ROWS] = {                             \
+            score_##name##_1, score_##name##_2, score_##name##_3, score_##name##_4, score_##name##_5, score_##name##_6};       \
+    static value_function *const value_##name[WE_CPU_ATTEND_ROWS] = {value_##name##_1, value_##name##_2, value_##name##_3,     \
+                                                                     value_##name##_4, value_##name##_5, value_##name##_6};
+FOR_DTYPE(f32, WE_F32)
+FOR_DTYPE(bf16, WE_BF16)
 
 /* ---- a chunk ---- */
 
@@ -137,6 +147,8 @@ static void soften(float *scores, uint32_t begin, uint32_t end, uint32_t first, 
 void KERNEL(attend)(struct we_cpu_attend *a)
 {
     const uint32_t rows = a->num_rows;
+    score_function *const *score_functions = a->dtype == WE_BF16 ? score_bf16 : score_f32;
+    value_function *const *value_functions = a->dtype == WE_BF16 ? value_bf16 : value_f32;
     uint32_t first = UINT32_MAX, last = 0, common_first = 0, common_last = UINT32_MAX;
     for (uint32_t r = 0; r < rows; r++) {
         first = a->first[r] < first ? a->first[r] : first;

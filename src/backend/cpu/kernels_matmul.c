@@ -50,8 +50,8 @@ INLINE void load_row_groups(enum we_dtype dtype, const uint8_t *scales, const ui
     scale[count] = scale[count + 1] = bias[count] = bias[count + 1] = 0.0f;
 }
 
-INLINE void load_groups(const enum we_cpu_format format, const struct we_cpu_matrix *m, const struct row_data *rows, int num_rows,
-                        uint32_t k, uint32_t n, struct group_values *g)
+INLINE void load_groups(const enum we_cpu_format format, const struct we_cpu_matrix *m, const struct row_data *rows,
+                        int num_rows, uint32_t k, uint32_t n, struct group_values *g)
 {
     const uint32_t first = k >> m->group_shift, count = n >> m->group_shift;
     const float offset = format == WE_CPU_NIBBLES ? NIBBLE_OFFSET : 0.0f;
@@ -164,8 +164,8 @@ INLINE void dot_nibbles(const int tokens, const bool small_groups, const struct 
     nibble_block(tokens, raw, scale, bias, x + i, x_stride, sums);
 }
 
-INLINE void dot_bytes(const int tokens, const struct we_cpu_matrix *m, const struct row_data *rows, const struct group_values *g,
-                      uint32_t k, uint32_t n, const float *x, size_t x_stride, tile_sums sums)
+INLINE void dot_bytes(const int tokens, const struct we_cpu_matrix *m, const struct row_data *rows,
+                      const struct group_values *g, uint32_t k, uint32_t n, const float *x, size_t x_stride, tile_sums sums)
 {
     const size_t ahead = ROWS * m->row_bytes;
     for (uint32_t i = 0; i < n; i += 32) {
@@ -240,8 +240,8 @@ INLINE void dot_rows(const enum we_cpu_format format, const bool small_groups, c
         UNROLL
         for (int r = 0; r < ROWS; r++)
             UNROLL
-            for (int t = 0; t < tokens; t++)
-                sums[r][t] = v_zero();
+        for (int t = 0; t < tokens; t++)
+            sums[r][t] = v_zero();
         if (format == WE_CPU_NIBBLES || format == WE_CPU_BYTES || format == WE_CPU_BITS)
             load_groups(format, m, rows, ROWS, k, n, &g);
         if (format == WE_CPU_NIBBLES)
@@ -266,19 +266,25 @@ INLINE void dot_rows(const enum we_cpu_format format, const bool small_groups, c
 typedef void dot_function(const struct we_cpu_matrix *m, const struct row_data *rows, const float *x, size_t x_stride,
                           float out[][ROWS]);
 
-#define DOT(name, format, small, tokens) \
-    static void name##tokens(const struct we_cpu_matrix *m, const struct row_data *rows, const float *x, size_t x_stride, \
-                             float out[][ROWS]) \
-    { \
-        dot_rows(format, small, tokens, m, rows, x, x_stride, out); \
+#define DOT(name, format, small, tokens)                                                                                       \
+    static void name##tokens(const struct we_cpu_matrix *m, const struct row_data *rows, const float *x, size_t x_stride,      \
+                             float out[][ROWS])                                                                                \
+    {                                                                                                                          \
+        dot_rows(format, small, tokens, m, rows, x, x_stride, out);                                                            \
     }
 #if TARGET_DIRECT == 4
-#define DOTS(name, format, small) \
+#define DOTS(name, format, small)                                                                                              \
     DOT(name, format, small, 1) DOT(name, format, small, 2) DOT(name, format, small, 3) DOT(name, format, small, 4)
-#define DOT_NAMES(name) {name##1, name##2, name##3, name##4}
+#define DOT_NAMES(name)                                                                                                        \
+    {                                                                                                                          \
+        name##1, name##2, name##3, name##4                                                                                     \
+    }
 #else
 #define DOTS(name, format, small) DOT(name, format, small, 1) DOT(name, format, small, 2)
-#define DOT_NAMES(name) {name##1, name##2}
+#define DOT_NAMES(name)                                                                                                        \
+    {                                                                                                                          \
+        name##1, name##2                                                                                                       \
+    }
 #endif
 DOTS(dot_f32_, WE_CPU_F32, false)
 DOTS(dot_f16_, WE_CPU_F16, false)
@@ -341,7 +347,8 @@ static void unpack_panel_row(const struct we_cpu_matrix *m, const struct row_dat
         break;
     case WE_CPU_BYTES:
         for (uint32_t i = 0; i < n; i += LANES)
-            v_store(out + i, weight_byte(data + k + i, v_set1(scales[i >> m->group_shift]), v_set1(biases[i >> m->group_shift])));
+            v_store(out + i,
+                    weight_byte(data + k + i, v_set1(scales[i >> m->group_shift]), v_set1(biases[i >> m->group_shift])));
         break;
     case WE_CPU_BITS:
         for (uint32_t i = 0; i < n; i += 32) {
@@ -379,8 +386,8 @@ INLINE void tile(const int tokens, const float *w, const float *x, size_t x_stri
     UNROLL
     for (int r = 0; r < ROWS; r++)
         UNROLL
-        for (int t = 0; t < tokens; t++)
-            sums[r][t] = v_zero();
+    for (int t = 0; t < tokens; t++)
+        sums[r][t] = v_zero();
     for (uint32_t i = 0; i < n; i += LANES) {
         vf wv[ROWS];
         UNROLL
@@ -400,17 +407,17 @@ INLINE void tile(const int tokens, const float *w, const float *x, size_t x_stri
 }
 
 typedef void tile_function(const float *w, const float *x, size_t x_stride, uint32_t n, float out[][ROWS]);
-#define TILE(tokens) \
-    static void tile##tokens(const float *w, const float *x, size_t x_stride, uint32_t n, float out[][ROWS]) \
-    { \
-        tile(tokens, w, x, x_stride, n, out); \
+#define TILE(tokens)                                                                                                           \
+    static void tile##tokens(const float *w, const float *x, size_t x_stride, uint32_t n, float out[][ROWS])                   \
+    {                                                                                                                          \
+        tile(tokens, w, x, x_stride, n, out);                                                                                  \
     }
-TILE(1) TILE(2) TILE(3)
+TILE(1)
+TILE(2) TILE(3)
 #if TARGET_TILE == 6
-TILE(4) TILE(5) TILE(6)
-static tile_function *const tiles[TILE_TOKENS] = {tile1, tile2, tile3, tile4, tile5, tile6};
+    TILE(4) TILE(5) TILE(6) static tile_function *const tiles[TILE_TOKENS] = {tile1, tile2, tile3, tile4, tile5, tile6};
 #else
-static tile_function *const tiles[TILE_TOKENS] = {tile1, tile2, tile3};
+    static tile_function *const tiles[TILE_TOKENS] = {tile1, tile2, tile3};
 #endif
 
 /* One panel by all tokens; adds to out unless this is the first block of inputs. */
@@ -432,7 +439,7 @@ static void multiply_panel(const float *panel, uint32_t count, uint32_t n, const
     }
 }
 
-static void add_bias(const struct we_linear *l, uint32_t first, uint32_t count, uint32_t tokens, float *out, size_t out_stride)
+void KERNEL(add_bias)(const struct we_linear *l, uint32_t first, uint32_t count, uint32_t tokens, float *out, size_t out_stride)
 {
     for (uint32_t i = 0; i < count; i++) {
         float one[LANES];
@@ -442,10 +449,12 @@ static void add_bias(const struct we_linear *l, uint32_t first, uint32_t count, 
     }
 }
 
-void KERNEL(multiply)(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const float *x, size_t x_stride,
-                      uint32_t tokens, float *out, size_t out_stride, float *panel)
+void KERNEL(multiply)(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const void *packed, size_t row_bytes,
+                      uint32_t tokens, float *out, size_t out_stride, void *panel)
 {
     const uint32_t in = m->linear->in;
+    const float *x = packed;
+    const size_t x_stride = row_bytes / sizeof *x;
     if (tokens <= MAX_DIRECT) {
         multiply_direct(m, first, count, x, x_stride, tokens, out, out_stride);
     } else {
@@ -462,7 +471,7 @@ void KERNEL(multiply)(const struct we_cpu_matrix *m, uint32_t first, uint32_t co
         }
     }
     if (m->linear->bias.data)
-        add_bias(m->linear, first, count, tokens, out, out_stride);
+        KERNEL(add_bias)(m->linear, first, count, tokens, out, out_stride);
 }
 
 void KERNEL(unpack_row)(const struct we_cpu_matrix *m, uint32_t row, float *out)

@@ -23,10 +23,11 @@ static we_status init_affine(struct we_cpu_matrix *m, struct we_error *error)
     bool bits = (l->bits >= 2 && l->bits <= 6) || l->bits == 8;
     bool group = l->group_size == 32 || l->group_size == 64 || l->group_size == 128;
     if (!bits || !group)
-        return we_error_set(error, WE_UNSUPPORTED,
-                            "%s: affine quantisation with %u bits in groups of %u; there are 2, 3, 4, 5, 6 and 8 bits in groups "
-                            "of 32, 64 and 128",
-                            name_of(l), l->bits, l->group_size);
+        return we_error_set(
+            error, WE_UNSUPPORTED,
+            "%s: affine quantisation with %u bits in groups of %u; there are 2, 3, 4, 5, 6 and 8 bits in groups "
+            "of 32, 64 and 128",
+            name_of(l), l->bits, l->group_size);
     if (!we_dtype_is_float(l->dtype))
         return we_error_set(error, WE_UNSUPPORTED, "%s: scales of type %s; the CPU back-end computes with F32, F16 and BF16",
                             name_of(l), we_dtype_name(l->dtype));
@@ -61,4 +62,16 @@ we_status we_cpu_matrix_init(struct we_cpu_matrix *m, const struct we_linear *li
         return we_error_set(error, WE_UNSUPPORTED, "%s: the CPU back-end has no kernels for quantisation '%s'", name_of(linear),
                             we_quant_mode_name(linear->mode));
     }
+}
+
+enum we_cpu_form we_cpu_form_of(const struct we_cpu_kernels *kernels, const struct we_cpu_matrix *matrix,
+                                enum we_precision precision, enum we_phase phase)
+{
+    const bool nibbles = matrix->format == WE_CPU_NIBBLES, quantised = matrix->linear->mode != WE_QUANT_NONE;
+    enum we_cpu_form wanted = nibbles ? WE_CPU_FORM_F32_NIBBLES : WE_CPU_FORM_F32, exact = wanted;
+    if (precision == WE_PRECISION_FAST && phase == WE_PHASE_PREFILL)
+        wanted = nibbles ? WE_CPU_FORM_BF16_NIBBLES : WE_CPU_FORM_BF16;
+    else if (precision == WE_PRECISION_FAST && quantised)
+        wanted = nibbles ? WE_CPU_FORM_INT8_NIBBLES : WE_CPU_FORM_INT8;
+    return kernels->forms[wanted].block_rows ? wanted : exact;
 }

@@ -18,14 +18,16 @@ static we_status check_norm(const struct we_norm *norm, uint32_t width, const ch
     if (norm->kind != WE_NORM_RMS && norm->kind != WE_NORM_LAYER)
         return we_error_set(error, WE_UNSUPPORTED, "%s: the CPU back-end has no norm of kind %d", what, (int)norm->kind);
     if (norm->width != width)
-        return we_error_set(error, WE_UNSUPPORTED, "%s over %u values; the CPU back-end has it over %u", what, norm->width, width);
+        return we_error_set(error, WE_UNSUPPORTED, "%s over %u values; the CPU back-end has it over %u", what, norm->width,
+                            width);
     we_status status = check_vector(&norm->weight, what, error);
     return status == WE_OK ? check_vector(&norm->bias, what, error) : status;
 }
 
 /* A matrix that must be there, of a shape. rows 0: any. */
-static we_status make_matrix(struct we_cpu_matrix *m, const struct we_linear *linear, uint32_t rows, uint32_t in,
-                             const char *what, struct we_error *error)
+static we_status make_matrix(const struct we_load_options *options, const struct we_cpu_plan *plan, struct we_cpu_matrix *m,
+                             const struct we_linear *linear, uint32_t rows, uint32_t in, const char *what,
+                             struct we_error *error)
 {
     if (linear->data == NULL)
         return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no such block without %s", what);
@@ -34,7 +36,15 @@ static we_status make_matrix(struct we_cpu_matrix *m, const struct we_linear *li
         status = we_error_set(error, WE_INVALID_FORMAT, "%s: %s of %u x %u, where %u x %u was expected",
                               linear->name ? linear->name : "the decoder", what, linear->rows, linear->in,
                               rows ? rows : linear->rows, in);
+    for (enum we_phase phase = WE_PHASE_PREFILL; status == WE_OK && phase <= WE_PHASE_DECODE; phase++)
+        m->form[phase] = we_cpu_form_of(plan->kernels, m, options->precision, phase);
     return status;
+}
+
+static void want_form(const struct we_cpu_matrix *m, bool wanted[2][WE_CPU_FORM_COUNT])
+{
+    wanted[WE_PHASE_PREFILL][m->form[WE_PHASE_PREFILL]] = true;
+    wanted[WE_PHASE_DECODE][m->form[WE_PHASE_DECODE]] = true;
 }
 
 static uint32_t rope_slot(struct we_cpu_plan *plan, const struct we_rope *rope)
@@ -95,7 +105,8 @@ static we_status plan_state(const struct we_kv_layout *layout, const struct we_a
     }
     b->v_offset = b->k_offset + (size_t)k_width * WE_PAGE_POSITIONS;
     if (b->v_offset + (size_t)v_width * WE_PAGE_POSITIONS > layout->groups[entry->group].page_values)
-        return we_error_set(error, WE_INVALID_ARGUMENT, "the KV layout's pages are too small for its entries (entry %u)", state);
+        return we_error_set(error, WE_INVALID_ARGUMENT, "the KV layout's pages are too small for its entries (entry %u)",
+                            state);
     return WE_OK;
 }
 
@@ -109,15 +120,16 @@ static we_status plan_attention(const struct we_load_options *options, struct we
         return status;
     uint32_t q_width = a->num_attention_heads * a->head_dim, out_width = a->num_attention_heads * a->v_head_dim;
     uint32_t k_width = a->num_key_value_heads * a->head_dim, v_width = a->num_key_value_heads * a->v_head_dim;
-    if ((status = make_matrix(&b->q, &a->q_proj, q_width, hidden, "q_proj", error)) != WE_OK ||
-        (status = make_matrix(&b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK ||
-        (status = make_matrix(&b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK ||
-        (status = make_matrix(&b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
+    if ((status = make_matrix(options, plan, &b->q, &a->q_proj, q_width, hidden, "q_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
         (status = plan_state(options->layout, a, b->block->state, b, error)) != WE_OK)
         return status;
-    plan->orders[we_cpu_matrix_order(&b->q)] = true;
-    plan->orders[we_cpu_matrix_order(&b->k)] = true;
-    plan->orders[we_cpu_matrix_order(&b->v)] = true;
+    want_form(&b->q, plan->hidden_forms);
+    want_form(&b->k, plan->hidden_forms);
+    want_form(&b->v, plan->hidden_forms);
+    want_form(&b->o, plan->inner_forms);
     widen(&plan->q, q_width);
     widen(&plan->k, k_width);
     widen(&plan->v, v_width);
@@ -134,14 +146,16 @@ static we_status plan_feed_forward(const struct we_load_options *options, struct
     const struct we_feed_forward *f = b->block->op.feed_forward;
     const uint32_t hidden = options->decoder->hidden_size, inner = f->up_proj.rows;
     if (f->activation != WE_ACTIVATION_SILU)
-        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no activation function of kind %d", (int)f->activation);
+        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no activation function of kind %d",
+                            (int)f->activation);
     we_status status;
-    if ((status = make_matrix(&b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK ||
-        (status = make_matrix(&b->up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
-        (status = make_matrix(&b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
+    if ((status = make_matrix(options, plan, &b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
         return status;
-    plan->orders[we_cpu_matrix_order(&b->gate)] = true;
-    plan->orders[we_cpu_matrix_order(&b->up)] = true;
+    want_form(&b->gate, plan->hidden_forms);
+    want_form(&b->up, plan->hidden_forms);
+    want_form(&b->down, plan->inner_forms);
     widen(&plan->inner, inner);
     return WE_OK;
 }
@@ -200,11 +214,13 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
 {
     const struct we_decoder *d = options->decoder;
     we_status status;
-    if ((status = make_matrix(&plan->embed, &d->embed_tokens, d->vocab_size, d->hidden_size, "embed_tokens", error)) != WE_OK ||
-        (status = make_matrix(&plan->head, &d->lm_head, d->vocab_size, d->hidden_size, "lm_head", error)) != WE_OK ||
+    if ((status = make_matrix(options, plan, &plan->embed, &d->embed_tokens, d->vocab_size, d->hidden_size, "embed_tokens",
+                              error)) != WE_OK ||
+        (status = make_matrix(options, plan, &plan->head, &d->lm_head, d->vocab_size, d->hidden_size, "lm_head", error)) !=
+            WE_OK ||
         (status = check_norm(&d->norm, d->hidden_size, "the last norm", error)) != WE_OK)
         return status;
-    plan->orders[we_cpu_matrix_order(&plan->head)] = true;
+    want_form(&plan->head, plan->hidden_forms);
     for (uint32_t i = 0; i < d->num_layers; i++)
         if ((status = plan_layer(options, plan, &d->layers[i], error)) != WE_OK) {
             we_error_prefix(error, "layer %u", i);
@@ -217,9 +233,10 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
     return WE_OK;
 }
 
-we_status we_cpu_plan_make(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_error *error)
+we_status we_cpu_plan_make(const struct we_load_options *options, const struct we_cpu_kernels *kernels,
+                           struct we_cpu_plan *plan, struct we_error *error)
 {
-    *plan = (struct we_cpu_plan){.prune_block = UINT32_MAX};
+    *plan = (struct we_cpu_plan){.kernels = kernels, .prune_block = UINT32_MAX};
     const struct we_decoder *d = options->decoder;
     size_t steps = 0, blocks = 0;
     for (uint32_t i = 0; i < d->num_layers; i++) {

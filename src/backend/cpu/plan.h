@@ -7,18 +7,18 @@
 
 struct we_cpu_block {
     const struct we_block *block;
-    struct we_cpu_matrix q, k, v, o;       /* of attention */
-    struct we_cpu_matrix gate, up, down;   /* of a feed-forward; gate may be absent */
-    uint32_t rope;                         /* which table of angles */
-    uint32_t group;                        /* of the KV layout */
-    size_t k_offset, v_offset;             /* values before its K and V in a page of the group */
+    struct we_cpu_matrix q, k, v, o;     /* of attention */
+    struct we_cpu_matrix gate, up, down; /* of a feed-forward; gate may be absent */
+    uint32_t rope;                       /* which table of angles */
+    uint32_t group;                      /* of the KV layout */
+    size_t k_offset, v_offset;           /* values before its K and V in a page of the group */
 };
 
 /* One step of residuals; consecutive blocks of the plan. */
 struct we_cpu_step {
     uint32_t first_block, num_blocks;
     float residual_multiplier;
-    bool direct;                           /* one block without a norm after it: it adds to the stream itself */
+    bool direct; /* one block without a norm after it: it adds to the stream itself */
 };
 
 /* Rows of float32, each followed by zeros up to the stride. */
@@ -28,20 +28,23 @@ struct we_cpu_shape {
 };
 
 struct we_cpu_plan {
+    const struct we_cpu_kernels *kernels;
     struct we_cpu_block *blocks;
     struct we_cpu_step *steps;
-    const struct we_rope **ropes;          /* the distinct ones */
+    const struct we_rope **ropes; /* the distinct ones */
     uint32_t num_blocks, num_steps, num_ropes;
     struct we_cpu_matrix embed, head;
-    uint32_t prune_block;                  /* the last attention: rows without output go no further; UINT32_MAX: none */
-    bool orders[WE_CPU_ORDER_COUNT];       /* that the inputs of blocks and head are wanted in */
-    bool has_sums;                         /* some step is not direct */
+    uint32_t prune_block;                       /* the last attention: rows without output go no further; UINT32_MAX: none */
+    bool hidden_forms[2][WE_CPU_FORM_COUNT];    /* by phase: in which the stream is wanted; */
+    bool inner_forms[2][WE_CPU_FORM_COUNT];     /* and what o_proj and down_proj read */
+    bool has_sums;                              /* some step is not direct */
     struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
     uint32_t max_v_head_dim, max_pairs;
 };
 
 /* Checks everything; allocates the three arrays, which we_cpu_plan_free releases. */
-we_status we_cpu_plan_make(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_error *error);
+we_status we_cpu_plan_make(const struct we_load_options *options, const struct we_cpu_kernels *kernels,
+                           struct we_cpu_plan *plan, struct we_error *error);
 void we_cpu_plan_free(struct we_cpu_plan *plan);
 
 #endif

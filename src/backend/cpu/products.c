@@ -8,7 +8,7 @@ enum {
 };
 
 struct cut {
-    uint32_t rows;           /* of the matrix in a piece */
+    uint32_t rows; /* of the matrix in a piece */
     uint32_t row_pieces, token_pieces;
 };
 
@@ -37,32 +37,38 @@ static struct cut cut_product(const struct we_cpu_worker *w, const struct we_cpu
     return cut;
 }
 
+static void multiply(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, enum we_cpu_form form, const uint8_t *x,
+                     uint32_t first, uint32_t rows, uint32_t token, uint32_t tokens, float *out, size_t out_stride)
+{
+    const struct we_cpu_form_kernels *kernels = &w->kernels->forms[form];
+    const size_t row_bytes = kernels->row_bytes(matrix->linear->in);
+    kernels->multiply(matrix, first, rows, x + token * row_bytes, row_bytes, tokens, out, out_stride, w->scratch->panel);
+}
+
 static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, uint32_t first, uint32_t rows, uint32_t token,
                      uint32_t tokens)
 {
     const struct we_cpu_kernels *kernels = w->kernels;
     struct we_cpu_scratch *s = w->scratch;
-    const float *x = p->x + token * p->x_stride;
     float *out = p->out + token * p->out_stride;
     if (p->epilogue == WE_CPU_STORE) {
-        kernels->multiply(p->matrix, first, rows, x, p->x_stride, tokens, out + first, p->out_stride, s->panel);
+        multiply(w, p->matrix, p->form, p->x, first, rows, token, tokens, out + first, p->out_stride);
         return;
     }
-    kernels->multiply(p->matrix, first, rows, x, p->x_stride, tokens, s->piece[0], rows, s->panel);
+    multiply(w, p->matrix, p->form, p->x, first, rows, token, tokens, s->piece[0], rows);
     if (p->epilogue == WE_CPU_ADD) {
         for (uint32_t t = 0; t < tokens; t++)
             kernels->add_scaled(out + t * p->out_stride + first, p->multiplier, s->piece[0] + t * rows, rows);
         return;
     }
-    kernels->multiply(p->second, first, rows, p->second_x + token * p->x_stride, p->x_stride, tokens, s->piece[1], rows, s->panel);
-    kernels->activate(p->activation, s->piece[0], s->piece[1], tokens * rows, s->piece[0]);
+    multiply(w, p->second, p->second_form, p->second_x, first, rows, token, tokens, s->piece[1], rows);
     for (uint32_t t = 0; t < tokens; t++)
-        we_cpu_arrange(kernels, p->order, s->piece[0] + t * rows, first, rows, out + t * p->out_stride);
+        kernels->activate(p->activation, s->piece[0] + t * rows, s->piece[1] + t * rows, rows, out + t * p->out_stride + first);
 }
 
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count)
 {
-    struct cut cuts[4];
+    struct cut cuts[WE_CPU_MOST_PRODUCTS];
     uint32_t all_rows = 0, begin = 0, i = 0;
     for (uint32_t p = 0; p < count; p++)
         all_rows += products[p].num_rows ? products[p].matrix->linear->rows : 0;

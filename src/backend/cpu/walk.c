@@ -14,18 +14,6 @@ void we_cpu_end_phase(struct we_cpu_worker *w)
     w->phase++;
 }
 
-void we_cpu_arrange(const struct we_cpu_kernels *kernels, enum we_cpu_order order, const float *values, uint32_t first,
-                    uint32_t count, float *row)
-{
-    if (order == WE_CPU_NATURAL) {
-        memcpy(row + first, values, count * sizeof *row);
-        return;
-    }
-    const uint8_t *place = kernels->nibble_order;
-    for (uint32_t i = 0, k = first; i < count; i++, k++)
-        row[(k & ~63u) + place[k & 63]] = values[i];
-}
-
 /* ---- the first phase: embeddings, and the angles of every row ---- */
 
 static void fill_angles(struct we_executor *e, uint32_t row)
@@ -48,8 +36,8 @@ static void embed(struct we_cpu_worker *w)
 {
     struct we_executor *e = w->executor;
     const float multiplier = e->options.decoder->embedding_multiplier;
-    for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < e->num_rows;)
-        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < e->num_rows; row++) {
+    for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < e->rows.count;)
+        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < e->rows.count; row++) {
             float *x = e->stream + row * e->plan.hidden.stride;
             w->kernels->unpack_row(&e->plan.embed, e->tokens[row], x);
             if (multiplier != 1.0f)
@@ -60,139 +48,126 @@ static void embed(struct we_cpu_worker *w)
     we_cpu_end_phase(w);
 }
 
-/* ---- norms ---- */
-
-/* The normed rows in each order that is wanted; `kept`: of the rows for output. */
-struct inputs {
-    const float *x[WE_CPU_ORDER_COUNT], *kept[WE_CPU_ORDER_COUNT];
-};
-
-static void norm_row(struct we_cpu_worker *w, const struct we_norm *norm, const float *row, float *const x[], uint32_t to)
-{
-    const struct we_cpu_plan *plan = &w->executor->plan;
-    float *natural = x[WE_CPU_NATURAL] + to * plan->hidden.stride;
-    if (norm->kind == WE_NORM_NONE)
-        memcpy(natural, row, plan->hidden.width * sizeof *row);
-    else
-        w->kernels->norm(norm, row, natural);
-    if (plan->orders[WE_CPU_NIBBLE_ORDER])
-        we_cpu_arrange(w->kernels, WE_CPU_NIBBLE_ORDER, natural, 0, plan->hidden.width,
-                       x[WE_CPU_NIBBLE_ORDER] + to * plan->hidden.stride);
-}
-
-static void keep_row(struct we_cpu_worker *w, uint32_t row, float *const x[], float *const kept_x[], bool stream)
-{
-    struct we_executor *e = w->executor;
-    const size_t stride = e->plan.hidden.stride, bytes = stride * sizeof(float);
-    const uint32_t to = e->kept[row];
-    if (to == UINT32_MAX)
-        return;
-    for (int order = 0; order < WE_CPU_ORDER_COUNT; order++)
-        if (e->plan.orders[order])
-            memcpy(kept_x[order] + to * stride, x[order] + row * stride, bytes);
-    if (stream)
-        memcpy(e->kept_stream + to * stride, w->stream + row * stride, bytes);
-}
-
-/* Norms all rows that are still computed. keep: also sets the rows for output apart, with their place in the stream.
- * Few rows: every worker does it all for itself, which is quicker than to wait for each other. */
-static void norm_rows(struct we_cpu_worker *w, const struct we_norm *norm, bool keep, struct inputs *inputs)
-{
-    struct we_executor *e = w->executor;
-    const size_t stride = e->plan.hidden.stride;
-    const bool alone = w->num_rows <= WE_CPU_PRIVATE_ROWS;
-    float *const *x = alone ? w->scratch->x : e->x, *const *kept_x = alone ? w->scratch->kept_x : e->kept_x;
-    for (int order = 0; order < WE_CPU_ORDER_COUNT; order++) {
-        inputs->x[order] = x[order];
-        inputs->kept[order] = keep ? kept_x[order] : x[order];
-    }
-    if (alone) {
-        for (uint32_t row = 0; row < w->num_rows; row++) {
-            norm_row(w, norm, w->stream + row * stride, x, row);
-            if (keep)
-                keep_row(w, row, x, kept_x, w->index == 0);
-        }
-        return;
-    }
-    for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < w->num_rows;)
-        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < w->num_rows; row++) {
-            norm_row(w, norm, w->stream + row * stride, x, row);
-            if (keep)
-                keep_row(w, row, x, kept_x, true);
-        }
-    we_cpu_end_phase(w);
-}
-
 /* ---- blocks ---- */
 
+static struct we_cpu_packing stream_packing(const struct we_cpu_worker *w, const struct we_norm *norm)
+{
+    struct we_executor *e = w->executor;
+    return (struct we_cpu_packing){.rows = w->rows,
+                                   .from = w->stream,
+                                   .stride = e->plan.hidden.stride,
+                                   .width = e->plan.hidden.width,
+                                   .norm = norm,
+                                   .forms = e->plan.hidden_forms,
+                                   .shared = &e->x,
+                                   .private = &w->scratch->x};
+}
+
+/* The rows for output among all rows. */
+static struct we_cpu_packing kept_packing(const struct we_cpu_worker *w, const struct we_norm *norm)
+{
+    struct we_executor *e = w->executor;
+    struct we_cpu_packing packing = stream_packing(w, norm);
+    packing.rows = &e->kept_rows;
+    packing.which = e->kept;
+    packing.shared = &e->kept_x;
+    packing.private = &w->scratch->kept_x;
+    return packing;
+}
+
+/* The products of a matrix with the packed rows, one for each set. */
+static uint32_t add_products(const struct we_cpu_worker *w, const struct we_cpu_packing *packing,
+                             const struct we_cpu_matrix *matrix, float *out, size_t out_stride, struct we_cpu_product *products)
+{
+    for (uint32_t s = 0; s < packing->rows->num_sets; s++) {
+        const struct we_cpu_set *set = &packing->rows->sets[s];
+        const enum we_cpu_form form = matrix->form[set->phase];
+        const struct we_cpu_form_kernels *kernels = &w->kernels->forms[form];
+        products[s] = (struct we_cpu_product){.matrix = matrix,
+                                              .form = form,
+                                              .num_rows = set->count,
+                                              .out = out + set->first * out_stride,
+                                              .out_stride = out_stride,
+                                              .x = packing->packed->x[form] +
+                                                   we_cpu_place(set, kernels->block_rows) * kernels->row_bytes(packing->width)};
+    }
+    return packing->rows->num_sets;
+}
+
+/* From `inner`, of `width` values, to the stream. */
 static void output_product(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, const struct we_cpu_step *step)
 {
     struct we_executor *e = w->executor;
-    struct we_cpu_product product = {
-        .matrix = matrix, .x = e->inner, .x_stride = e->plan.inner.stride, .num_rows = w->num_rows,
-        .epilogue = step->direct ? WE_CPU_ADD : WE_CPU_STORE, .multiplier = step->residual_multiplier,
-        .out = step->direct ? w->stream : e->block_out, .out_stride = e->plan.hidden.stride};
-    we_cpu_products(w, &product, 1);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    struct we_cpu_packing inner = {.rows = w->rows,
+                                   .from = e->inner,
+                                   .stride = e->plan.inner.stride,
+                                   .width = matrix->linear->in,
+                                   .forms = e->plan.inner_forms,
+                                   .shared = &e->inner_x,
+                                   .private = &w->scratch->x};
+    we_cpu_pack(w, &inner, 1);
+    uint32_t count = add_products(w, &inner, matrix, step->direct ? w->stream : e->block_out, e->plan.hidden.stride, products);
+    for (uint32_t i = 0; i < count; i++) {
+        products[i].epilogue = step->direct ? WE_CPU_ADD : WE_CPU_STORE;
+        products[i].multiplier = step->residual_multiplier;
+    }
+    we_cpu_products(w, products, count);
     we_cpu_end_phase(w);
-}
-
-static struct we_cpu_product input_product(const struct we_cpu_worker *w, const struct we_cpu_matrix *matrix,
-                                           const float *const x[], float *out, size_t out_stride)
-{
-    return (struct we_cpu_product){.matrix = matrix, .x = x[we_cpu_matrix_order(matrix)],
-                                   .x_stride = w->executor->plan.hidden.stride, .num_rows = w->num_rows,
-                                   .out = out, .out_stride = out_stride};
 }
 
 /* prune: from the queries on, only rows for output are computed. */
 static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool prune)
 {
     struct we_executor *e = w->executor;
-    struct inputs inputs;
-    norm_rows(w, &b->block->pre_norm, prune, &inputs);
-    struct we_cpu_product products[] = {
-        input_product(w, &b->q, inputs.kept, e->q, e->plan.q.stride),
-        input_product(w, &b->k, inputs.x, e->k, e->plan.k.stride),
-        input_product(w, &b->v, inputs.x, e->v, e->plan.v.stride),
-    };
-    if (prune)
-        products[0].num_rows = e->num_kept;
-    we_cpu_products(w, products, 3);
+    struct we_cpu_packing packings[] = {stream_packing(w, &b->block->pre_norm), kept_packing(w, &b->block->pre_norm)};
+    packings[1].copy = e->kept_stream;
+    we_cpu_pack(w, packings, prune ? 2 : 1);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    uint32_t count = add_products(w, &packings[prune], &b->q, e->q, e->plan.q.stride, products);
+    count += add_products(w, packings, &b->k, e->k, e->plan.k.stride, products + count);
+    count += add_products(w, packings, &b->v, e->v, e->plan.v.stride, products + count);
+    we_cpu_products(w, products, count);
     we_cpu_end_phase(w);
     if (prune) {
         w->pruned = true;
         w->stream = e->kept_stream;
-        w->num_rows = e->num_kept;
+        w->rows = &e->kept_rows;
     }
     we_cpu_attention(w, b, e->q);
     we_cpu_end_phase(w);
-    if (w->num_rows > 0)
+    if (w->rows->count > 0)
         output_product(w, &b->o, step);
 }
 
 static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
 {
     struct we_executor *e = w->executor;
-    struct inputs inputs;
-    norm_rows(w, &b->block->pre_norm, false, &inputs);
-    struct we_cpu_product product = input_product(w, &b->gate, inputs.x, e->inner, e->plan.inner.stride);
-    product.second = &b->up;
-    product.second_x = inputs.x[we_cpu_matrix_order(&b->up)];
-    product.epilogue = WE_CPU_ACTIVATE;
-    product.activation = b->block->op.feed_forward->activation;
-    product.order = we_cpu_matrix_order(&b->down);
-    we_cpu_products(w, &product, 1);
+    struct we_cpu_packing packing = stream_packing(w, &b->block->pre_norm);
+    we_cpu_pack(w, &packing, 1);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS], second[WE_CPU_MOST_SETS];
+    uint32_t count = add_products(w, &packing, &b->gate, e->inner, e->plan.inner.stride, products);
+    add_products(w, &packing, &b->up, NULL, 0, second);
+    for (uint32_t i = 0; i < count; i++) {
+        products[i].second = &b->up;
+        products[i].second_form = second[i].form;
+        products[i].second_x = second[i].x;
+        products[i].epilogue = WE_CPU_ACTIVATE;
+        products[i].activation = b->block->op.feed_forward->activation;
+    }
+    we_cpu_products(w, products, count);
     we_cpu_end_phase(w);
     output_product(w, &b->down, step);
 }
 
 /* After a block of a step that is not direct: its norm, the sum of the step, and at last the stream. */
-static void combine(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool first, bool last)
+static void combine(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool first,
+                    bool last)
 {
     struct we_executor *e = w->executor;
     const uint32_t width = e->plan.hidden.width;
-    for (uint32_t begin; (begin = we_cpu_take(w) * ROWS_AT_ONCE) < w->num_rows;)
-        for (uint32_t row = begin; row < begin + ROWS_AT_ONCE && row < w->num_rows; row++) {
+    for (uint32_t begin; (begin = we_cpu_take(w) * ROWS_AT_ONCE) < w->rows->count;)
+        for (uint32_t row = begin; row < begin + ROWS_AT_ONCE && row < w->rows->count; row++) {
             size_t at = row * e->plan.hidden.stride;
             if (b->block->post_norm.kind != WE_NORM_NONE)
                 w->kernels->norm(&b->block->post_norm, e->block_out + at, e->block_out + at);
@@ -210,16 +185,15 @@ static void logits(struct we_cpu_worker *w)
 {
     struct we_executor *e = w->executor;
     const struct we_decoder *d = e->options.decoder;
-    const bool gather = !w->pruned && e->num_kept < e->num_rows;
-    struct inputs inputs;
-    norm_rows(w, &d->norm, gather, &inputs);
-    struct we_cpu_product product = input_product(w, &e->plan.head, inputs.kept, e->logits, d->vocab_size);
-    product.num_rows = e->num_kept;
-    we_cpu_products(w, &product, 1);
+    const bool gather = !w->pruned && e->kept_rows.count < e->rows.count;
+    struct we_cpu_packing packing = gather ? kept_packing(w, &d->norm) : stream_packing(w, &d->norm);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    we_cpu_pack(w, &packing, 1);
+    we_cpu_products(w, products, add_products(w, &packing, &e->plan.head, e->logits, d->vocab_size, products));
     we_cpu_end_phase(w);
     if (d->logit_multiplier == 1.0f)
         return;
-    for (uint32_t row; (row = we_cpu_take(w)) < e->num_kept;)
+    for (uint32_t row; (row = we_cpu_take(w)) < e->kept_rows.count;)
         for (uint32_t i = 0; i < d->vocab_size; i++)
             e->logits[(size_t)row * d->vocab_size + i] *= d->logit_multiplier;
 }
@@ -227,8 +201,12 @@ static void logits(struct we_cpu_worker *w)
 void we_cpu_walk(void *context, uint32_t index)
 {
     struct we_executor *e = context;
-    struct we_cpu_worker worker = {.executor = e, .kernels = e->kernels, .scratch = &e->scratch[index], .index = index,
-                                   .stream = e->stream, .num_rows = e->num_rows};
+    struct we_cpu_worker worker = {.executor = e,
+                                   .kernels = e->kernels,
+                                   .scratch = &e->scratch[index],
+                                   .index = index,
+                                   .stream = e->stream,
+                                   .rows = &e->rows};
     struct we_cpu_worker *w = &worker;
     embed(w);
     for (uint32_t s = 0; s < e->plan.num_steps; s++) {
@@ -236,15 +214,15 @@ void we_cpu_walk(void *context, uint32_t index)
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             const struct we_cpu_block *b = &e->plan.blocks[step->first_block + i];
             if (b->block->kind == WE_BLOCK_ATTENTION)
-                attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->num_kept < e->num_rows);
+                attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count);
             else
                 feed_forward_block(w, b, step);
-            if (w->num_rows == 0)
+            if (w->rows->count == 0)
                 return; /* keys and values were all that was wanted */
             if (!step->direct)
                 combine(w, b, step, i == 0, i + 1 == step->num_blocks);
         }
     }
-    if (e->num_kept > 0)
+    if (e->kept_rows.count > 0)
         logits(w);
 }
