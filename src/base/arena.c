@@ -25,9 +25,11 @@ void we_arena_free(struct we_arena *arena)
 
 void *we_arena_alloc(struct we_arena *arena, size_t size)
 {
-    if (size > SIZE_MAX / 2 || (arena->limit && (size > arena->limit || arena->used > arena->limit - size)))
+    if (size > SIZE_MAX / 2)
         return NULL;
     size_t need = ((size ? size : 1) + 15) & ~(size_t)15;
+    if (arena->limit && (need > arena->limit || arena->used > arena->limit - need))
+        return NULL;
     struct we_arena_chunk *chunk = arena->chunks;
     if (chunk == NULL || chunk->size - chunk->used < need) {
         size_t capacity = need > CHUNK_SIZE / 4 ? need : CHUNK_SIZE;

@@ -17,7 +17,7 @@ static we_status open_error(struct we_error *error, int errnum, const char *path
 /* Opens a regular file (folders and devices are refused) and tells its size. */
 static we_status open_regular(const char *path, int *fd, size_t *size, struct we_error *error)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe's end must not be waited for */
     if (*fd < 0)
         return open_error(error, errno, path);
     struct stat st;
@@ -101,26 +101,51 @@ we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struc
     return status;
 }
 
+/* Opens a new file beside the path: another thread, or a process that died, may have left one of the first names. */
+static we_status open_temporary(struct we_file_writer *w, struct we_error *error)
+{
+    size_t size = strlen(w->path) + 48;
+    w->temporary = malloc(size);
+    if (w->temporary == NULL)
+        return we_error_memory(error, "a path");
+    for (int i = 0; w->fd < 0 && i < 1000; i++) {
+        if (i == 0)
+            snprintf(w->temporary, size, "%s.%ld.tmp", w->path, (long)getpid());
+        else
+            snprintf(w->temporary, size, "%s.%ld-%d.tmp", w->path, (long)getpid(), i);
+        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (w->fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (w->fd >= 0)
+        return WE_OK;
+    we_status status = we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be written", w->temporary);
+    free(w->temporary); /* it is not ours to remove */
+    w->temporary = NULL;
+    return status;
+}
+
 we_status we_file_writer_begin(struct we_file_writer *w, const char *path, struct we_error *error)
 {
     *w = (struct we_file_writer){.fd = -1};
-    size_t n = strlen(path);
-    w->path = strdup(path);
-    w->temporary = malloc(n + 32);
-    if (w->path == NULL || w->temporary == NULL) {
+    struct stat old;
+    bool replaces = stat(path, &old) == 0;
+    if (replaces && !S_ISREG(old.st_mode))
+        return we_error_set(error, WE_IO_ERROR, "%s: %s, where a file is to be written", path,
+                            S_ISDIR(old.st_mode) ? "a directory" : "no regular file");
+    w->path = replaces ? realpath(path, NULL) : strdup(path); /* a link stays, and leads to the new file */
+    we_status status = WE_OK;
+    if (w->path)
+        status = open_temporary(w, error);
+    else if (replaces && errno != ENOMEM)
+        status = we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be written", path);
+    else
+        status = we_error_memory(error, "a path");
+    if (status == WE_OK && replaces)
+        (void)fchmod(w->fd, old.st_mode & 0777);
+    if (status != WE_OK)
         we_file_writer_abort(w);
-        return we_error_memory(error, "a path");
-    }
-    snprintf(w->temporary, n + 32, "%s.%ld.tmp", path, (long)getpid());
-    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0) {
-        we_status status = we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be written", w->temporary);
-        free(w->temporary);
-        w->temporary = NULL;
-        we_file_writer_abort(w);
-        return status;
-    }
-    return WE_OK;
+    return status;
 }
 
 we_status we_file_writer_write(struct we_file_writer *w, const void *data, size_t size, struct we_error *error)
@@ -224,7 +249,7 @@ we_status we_make_directories(const char *path, struct we_error *error)
     if (copy == NULL)
         return we_error_memory(error, "a path");
     we_status status = WE_OK;
-    for (char *p = copy + 1; status == WE_OK; p++) {
+    for (char *p = copy + (copy[0] != '\0'); status == WE_OK; p++) {
         if (*p != '/' && *p != '\0')
             continue;
         char end = *p;

@@ -20,7 +20,8 @@ void we_file_unmap(struct we_file_map *map);
 /* Reads a whole file into `buf`, at most `limit` bytes (0: 1 GiB); more is WE_INVALID_FORMAT. "-" is not special. */
 we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struct we_error *error);
 
-/* Writes to a temporary file beside `path`, syncs it, then renames: `path` is never half written. */
+/* Writes to a temporary file beside `path`, syncs it, then renames: `path` is never half written. A file that is there
+ * keeps its permissions, and a link to it stays a link. */
 we_status we_file_write(const char *path, struct we_str data, struct we_error *error);
 
 /* The same in pieces, for large files: begin, write..., then commit or abort (which removes the temporary file). */

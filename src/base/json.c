@@ -1,6 +1,9 @@
 #include "base/json.h"
 
+#include "base/system.h"
+
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,11 +15,13 @@ const char *we_json_kind_name(enum we_json_kind kind)
     return names[kind];
 }
 
+static const struct we_str byte_order_mark = {"\xEF\xBB\xBF", 3}; /* some editors write it before the text */
+
 void we_json_reader_init(struct we_json_reader *r, struct we_str text, const char *name, struct we_error *error)
 {
     *r = (struct we_json_reader){.text = text, .name = name, .error = error};
-    if (text.length >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0)
-        r->at = 3; /* a byte order mark, which some editors write */
+    if (we_str_starts_with(text, byte_order_mark))
+        r->at = byte_order_mark.length;
 }
 
 void we_json_reader_free(struct we_json_reader *r)
@@ -29,7 +34,7 @@ we_status we_json_fail(struct we_json_reader *r, const char *format, ...)
     if (r->status != WE_OK)
         return r->status;
     size_t line = 1, column = 1;
-    for (size_t i = 0; i < r->at && i < r->text.length; i++) {
+    for (size_t i = we_str_starts_with(r->text, byte_order_mark) ? 3 : 0; i < r->at && i < r->text.length; i++) {
         if (r->text.data[i] == '\n') {
             line++;
             column = 1;
@@ -130,7 +135,7 @@ bool we_json_read_number_text(struct we_json_reader *r, struct we_str *text)
     if (next_byte(r) == '-')
         r->at++;
     int c = next_byte(r);
-    if (c == 'I' || c == 'N') {
+    if (c == 'I' || (c == 'N' && r->at == start)) {
         if (!read_word(r, c == 'I' ? "Infinity" : "NaN"))
             return false;
     } else {
@@ -163,27 +168,29 @@ bool we_json_read_number_text(struct we_json_reader *r, struct we_str *text)
     return true;
 }
 
-/* strtod in the C locale, whatever the program has set. */
-static double parse_double(struct we_str text)
+/* strtod in the C locale, whatever the program has set. False if memory is out. */
+static bool parse_double(struct we_str text, double *value)
 {
     char stack[64], *copy = stack;
     bool negative = text.length && text.data[0] == '-';
-    if (text.length > (size_t)negative && (text.data[negative] == 'I' || text.data[negative] == 'N'))
-        return text.data[negative] == 'N' ? NAN : negative ? -INFINITY : INFINITY;
+    if (text.length > (size_t)negative && (text.data[negative] == 'I' || text.data[negative] == 'N')) {
+        *value = text.data[negative] == 'N' ? (double)NAN : negative ? -(double)INFINITY : (double)INFINITY;
+        return true;
+    }
     if (text.length >= sizeof stack && (copy = malloc(text.length + 1)) == NULL)
-        return NAN;
+        return false;
     memcpy(copy, text.data, text.length);
     copy[text.length] = '\0';
     locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     locale_t old = c_locale ? uselocale(c_locale) : (locale_t)0;
-    double value = strtod(copy, NULL);
+    *value = strtod(copy, NULL);
     if (c_locale) {
         uselocale(old);
         freelocale(c_locale);
     }
     if (copy != stack)
         free(copy);
-    return value;
+    return true;
 }
 
 /* Integers of up to 18 digits, the usual case, without strtod. */
@@ -211,8 +218,13 @@ bool we_json_read_double(struct we_json_reader *r, double *value)
     if (!we_json_read_number_text(r, &text))
         return false;
     int64_t integer;
-    *value = parse_small_integer(text, &integer) && integer != 0 ? (double)integer : parse_double(text);
-    return true;
+    if (parse_small_integer(text, &integer) && integer != 0) {
+        *value = (double)integer;
+        return true;
+    }
+    if (!parse_double(text, value))
+        r->status = we_error_memory(r->error, "a number of a JSON file");
+    return r->status == WE_OK;
 }
 
 bool we_json_read_u64(struct we_json_reader *r, uint64_t *value)
@@ -295,8 +307,9 @@ static bool read_escape(struct we_json_reader *r)
     return we_buf_append_utf8(&r->scratch, code_point);
 }
 
-/* Offset of the first byte at or after `i` that ends a plain run: a quote, a backslash or a control character. */
-static size_t plain_run_end(const char *p, size_t i, size_t n)
+/* Offset of the first byte at or after `i` that ends a plain run: a quote, a backslash or a control character. The run is
+ * ASCII unless *high has a bit of 0x80 afterwards. */
+static size_t plain_run_end(const char *p, size_t i, size_t n, uint64_t *high)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
     while (i + 8 <= n) {
@@ -305,11 +318,27 @@ static size_t plain_run_end(const char *p, size_t i, size_t n)
         uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
         if (((((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((v - ones * 0x20) & ~v)) & highs) != 0)
             break;
+        *high |= v & highs;
         i += 8;
     }
     while (i < n && p[i] != '"' && p[i] != '\\' && (unsigned char)p[i] >= 0x20)
-        i++;
+        *high |= (unsigned char)p[i++] & 0x80u;
     return i;
+}
+
+/* The plain run at `start`, which must be UTF-8. */
+static bool read_run(struct we_json_reader *r, size_t start, size_t *end)
+{
+    uint64_t high = 0;
+    *end = plain_run_end(r->text.data, start, r->text.length, &high);
+    if (high == 0)
+        return true;
+    size_t valid = we_utf8_valid_prefix(we_str(r->text.data + start, *end - start));
+    if (valid == *end - start)
+        return true;
+    r->at = start + valid;
+    we_json_fail(r, "the byte 0x%02X, which is not valid UTF-8 here", (unsigned char)r->text.data[r->at]);
+    return false;
 }
 
 bool we_json_read_string(struct we_json_reader *r, struct we_str *value)
@@ -317,8 +346,9 @@ bool we_json_read_string(struct we_json_reader *r, struct we_str *value)
     if (!expect(r, WE_JSON_STRING))
         return false;
     const char *p = r->text.data;
-    size_t n = r->text.length, start = r->at + 1;
-    size_t end = plain_run_end(p, start, n);
+    size_t n = r->text.length, start = r->at + 1, end;
+    if (!read_run(r, start, &end))
+        return false;
     if (end < n && p[end] == '"') {
         *value = we_str(p + start, end - start);
         r->at = end + 1;
@@ -327,7 +357,8 @@ bool we_json_read_string(struct we_json_reader *r, struct we_str *value)
     we_buf_clear(&r->scratch);
     r->at = start;
     for (;;) {
-        end = plain_run_end(p, r->at, n);
+        if (!read_run(r, r->at, &end))
+            return false;
         we_buf_append(&r->scratch, we_str(p + r->at, end - r->at));
         r->at = end;
         if (end >= n) {
@@ -492,6 +523,50 @@ static bool keep_string(struct builder *b, struct we_str text, struct we_str *ke
 
 static bool read_value(struct builder *b, struct we_json *value);
 
+/* The keys of an object by hash, so that an object of very many is no trap. */
+struct key_index {
+    uint32_t *slots; /* (size): position + 1, or 0 */
+    size_t size;     /* a power of two, or 0 */
+    uint64_t seed;
+};
+
+static void index_key(struct key_index *index, struct we_str key, size_t position)
+{
+    size_t at = (size_t)we_str_hash(key, index->seed) & (index->size - 1);
+    while (index->slots[at])
+        at = (at + 1) & (index->size - 1);
+    index->slots[at] = (uint32_t)position + 1;
+}
+
+static bool grow_index(struct key_index *index, const struct we_str *keys, size_t count)
+{
+    size_t size = index->size ? index->size * 2 : 128;
+    uint32_t *slots = count < UINT32_MAX / 4 ? calloc(size, sizeof *slots) : NULL;
+    if (slots == NULL)
+        return false;
+    free(index->slots);
+    *index = (struct key_index){slots, size, index->size ? index->seed : we_random_u64()};
+    for (size_t i = 0; i < count; i++)
+        index_key(index, keys[i], i);
+    return true;
+}
+
+/* The position of `key`, or `count` if it is new. */
+static size_t find_key(const struct key_index *index, const struct we_str *keys, size_t count, struct we_str key)
+{
+    if (index->size == 0) {
+        for (size_t i = 0; i < count; i++)
+            if (we_str_equal(keys[i], key))
+                return i;
+        return count;
+    }
+    for (size_t at = (size_t)we_str_hash(key, index->seed) & (index->size - 1); index->slots[at];
+         at = (at + 1) & (index->size - 1))
+        if (we_str_equal(keys[index->slots[at] - 1], key))
+            return index->slots[at] - 1;
+    return count;
+}
+
 /* Elements are collected on the heap, since their number is known only at the end, then moved to the arena. */
 static bool read_container(struct builder *b, struct we_json *value)
 {
@@ -499,14 +574,11 @@ static bool read_container(struct builder *b, struct we_json *value)
     bool object = value->kind == WE_JSON_OBJECT;
     struct we_json *items = NULL;
     struct we_str *keys = NULL, key;
+    struct key_index known = {0};
     size_t count = 0, capacity = 0;
     bool ok = object ? we_json_enter_object(r) : we_json_enter_array(r);
     while (ok && (object ? we_json_next_key(r, &key) : we_json_next_element(r))) {
-        size_t index = count;
-        if (object)
-            for (size_t i = 0; i < count && index == count; i++)
-                if (we_str_equal(keys[i], key))
-                    index = i;
+        size_t index = object ? find_key(&known, keys, count, key) : count;
         if (index == capacity) {
             capacity = capacity ? capacity * 2 : 8;
             struct we_json *more = realloc(items, capacity * sizeof *items);
@@ -520,6 +592,13 @@ static bool read_container(struct builder *b, struct we_json *value)
         }
         if (object && index == count && !keep_string(b, key, &keys[index]))
             break;
+        if (object && index == count && count >= 32) {
+            if (count * 2 >= known.size && !grow_index(&known, keys, count)) {
+                r->status = we_error_memory(r->error, "a JSON value");
+                break;
+            }
+            index_key(&known, keys[index], index);
+        }
         ok = read_value(b, &items[index]);
         if (index == count)
             count++;
@@ -540,6 +619,7 @@ static bool read_container(struct builder *b, struct we_json *value)
     }
     free(items);
     free(keys);
+    free(known.slots);
     return ok;
 }
 
@@ -562,8 +642,11 @@ static bool read_value(struct builder *b, struct we_json *value)
             value->integer = strtoll(value->string.data, NULL, 10);
             value->is_integer = errno == 0;
         }
-        value->number = value->is_integer && value->integer != 0 ? (double)value->integer : parse_double(text);
-        return true;
+        if (value->is_integer && value->integer != 0)
+            value->number = (double)value->integer;
+        else if (!parse_double(text, &value->number))
+            r->status = we_error_memory(r->error, "a JSON value");
+        return r->status == WE_OK;
     case WE_JSON_STRING:
         return we_json_read_string(r, &text) && keep_string(b, text, &value->string);
     case WE_JSON_ARRAY:
@@ -608,7 +691,8 @@ bool we_json_write_string(struct we_buf *out, struct we_str text, bool ascii)
     we_buf_append_byte(out, '"');
     size_t i = 0;
     while (i < text.length) {
-        size_t end = plain_run_end(text.data, i, text.length), run = i;
+        uint64_t high = 0;
+        size_t end = plain_run_end(text.data, i, text.length, &high), run = high ? i : end;
         while (run < end && ((unsigned char)text.data[run] < 0x80))
             run++;
         we_buf_append(out, we_str(text.data + i, run - i));
@@ -637,12 +721,14 @@ bool we_json_write_double(struct we_buf *out, double value)
     if (!isfinite(value))
         return we_buf_append_c(out, "null");
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
+    /* 15 digits always keep apart what has no more of them, but numbers this small have fewer. */
+    for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         for (char *p = text; *p; p++) /* a locale's decimal comma */
             if (*p == ',')
                 *p = '.';
-        if (parse_double(we_str_c(text)) == value)
+        double back;
+        if (parse_double(we_str_c(text), &back) && back == value)
             break;
     }
     return we_buf_append_c(out, text);

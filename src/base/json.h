@@ -1,5 +1,6 @@
 /* JSON (RFC 8259): a pull reader for large files, a tree for small ones, and the pieces of a writer.
- * The reader also accepts the words Infinity, -Infinity and NaN, which Python writes into config files. */
+ * The reader also accepts the words Infinity, -Infinity and NaN, which Python writes into config files. Strings must be
+ * UTF-8; a message counts columns in characters. */
 #ifndef WE_BASE_JSON_H
 #define WE_BASE_JSON_H
 

@@ -3,6 +3,7 @@
 #endif
 #include "base/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -179,13 +180,17 @@ uint32_t we_pool_threads(const struct we_pool *pool)
 
 void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context)
 {
+    unsigned idle = 0;
+    bool free_pool = atomic_compare_exchange_strong(&pool->running, &idle, pool->threads);
+    assert(free_pool && "a pool is run by one thread at a time, and by none of its tasks");
+    (void)free_pool;
     if (pool->threads == 1) {
         task(context, 0);
+        atomic_store(&pool->running, 0);
         return;
     }
     pool->task = task;
     pool->context = context;
-    atomic_store(&pool->running, pool->threads);
     unsigned seen = atomic_load(&pool->finished.value);
     event_raise(&pool->start);
     task(context, 0);

@@ -1,5 +1,6 @@
 /* A fixed team of threads for short parallel phases. The thread that calls we_pool_run takes part as worker 0.
- * Idle workers spin for some tens of microseconds, then sleep. One thread at a time may use a pool. */
+ * Idle workers spin for some tens of microseconds, then sleep. One thread at a time may use a pool,
+ * and no task the pool that runs it: both are mistakes of the program, which an assertion catches. */
 #ifndef WE_BASE_POOL_H
 #define WE_BASE_POOL_H
 

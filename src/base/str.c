@@ -46,10 +46,12 @@ static uint64_t load_le(const char *p, size_t n)
 uint64_t we_str_hash(struct we_str s, uint64_t seed)
 {
     const uint64_t k0 = 0x9E3779B97F4A7C15u, k1 = 0xD6E8FEB86659FD93u;
-    uint64_t h = seed ^ k0 ^ s.length;
+    /* The text meets only values that the seed hides: a factor that it could make 0 would wipe out what came before. */
+    const uint64_t hidden = mix(seed ^ k1, k0);
+    uint64_t h = hidden ^ k0 ^ s.length;
     size_t i = 0;
     for (; i + 16 <= s.length; i += 16)
-        h = mix(load_le(s.data + i, 8) ^ k0 ^ h, load_le(s.data + i + 8, 8) ^ k1);
+        h = mix(load_le(s.data + i, 8) ^ k0 ^ h, load_le(s.data + i + 8, 8) ^ k1 ^ hidden);
     if (i + 8 <= s.length) {
         h = mix(load_le(s.data + i, 8) ^ k0 ^ h, k1);
         i += 8;
