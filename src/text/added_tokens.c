@@ -116,10 +116,12 @@ static bool grow(struct loading *l)
     return true;
 }
 
-/* What is looked for in normalised text, and what decoding gives. */
-static we_status find_pattern(struct loading *l, struct we_added_token *token)
+/* What is looked for in normalised text, and what decoding gives. `before`: the token that this one replaces, or NULL;
+ * if that was normalised, decoding still gives its form. */
+static we_status find_pattern(struct loading *l, struct we_added_token *token, const struct we_added_token *before)
 {
     token->pattern = token->content;
+    token->decoded = before ? before->decoded : token->content;
     if (!token->normalized || l->normalizer == NULL)
         return WE_OK;
     struct we_regex_state regex = {0};
@@ -129,7 +131,7 @@ static we_status find_pattern(struct loading *l, struct we_added_token *token)
     we_status status = we_normalizer_apply(l->normalizer, &work, token->content, &zero, &out, l->parts->error);
     if (status == WE_OK) {
         char *copy = we_arena_copy(l->parts->arena, we_buf_str(&out));
-        token->pattern = we_str(copy, out.length);
+        token->pattern = token->decoded = we_str(copy, out.length);
         status = copy ? WE_OK : memory_out(l);
     }
     we_buf_free(&out);
@@ -163,7 +165,7 @@ static we_status add_token(struct loading *l, const struct flags *read)
     }
     /* For now: whether the content is special. Once it is, it stays so. */
     token.skipped = read->special || (!is_new && l->added->data[index].skipped);
-    we_status status = find_pattern(l, &token);
+    we_status status = find_pattern(l, &token, is_new ? NULL : &l->added->data[index]);
     if (status != WE_OK)
         return status;
     l->added->data[index] = token;
@@ -204,12 +206,17 @@ static bool sort_indices(const struct we_added_token *tokens, uint32_t *order, s
 static bool build_matcher(const struct we_added_tokens *added, bool normalized, struct we_matcher *matcher)
 {
     size_t n = 0;
+    matcher->empty = NULL;
     matcher->order = malloc((added->count ? added->count : 1) * sizeof *matcher->order);
     if (matcher->order == NULL)
         return false;
-    for (size_t i = 0; i < added->count; i++)
-        if (added->data[i].normalized == normalized && added->data[i].pattern.length)
+    for (size_t i = 0; i < added->count; i++) {
+        const struct we_added_token *token = &added->data[i];
+        if (token->normalized == normalized && token->pattern.length)
             matcher->order[n++] = (uint32_t)i;
+        else if (token->normalized == normalized && matcher->empty == NULL)
+            matcher->empty = token;
+    }
     if (!sort_indices(added->data, matcher->order, n))
         return false;
     size_t kept = 0; /* of equal patterns the first token of the file */
@@ -300,18 +307,23 @@ static size_t spaces_after(struct we_str text, size_t at)
 bool we_added_tokens_split(const struct we_added_tokens *added, const struct we_matcher *matcher, struct we_str text,
                            size_t base, size_t zero, struct we_pieces *pieces)
 {
-    size_t last = 0; /* up to here the text is in pieces */
-    for (size_t i = 0; matcher->count && i < text.length;) {
-        unsigned lead = (unsigned char)text.data[i];
+    size_t last = 0;           /* up to here the text is in pieces */
+    size_t behind = SIZE_MAX;  /* the end of the last match, where an empty one does not count */
+    bool any = text.length && (matcher->count || matcher->empty);
+    for (size_t i = 0; any && i <= text.length;) {
+        unsigned lead = i < text.length ? (unsigned char)text.data[i] : 0;
         const struct we_added_token *token = NULL;
-        if (matcher->first[lead] < matcher->first[lead + 1])
+        if (i < text.length && matcher->first[lead] < matcher->first[lead + 1])
             token = longest_match(added, matcher, we_str(text.data + i, text.length - i));
+        if (token == NULL && (lead & 0xC0) != 0x80 && i != behind)
+            token = matcher->empty;
         if (token == NULL) {
             i++;
             continue;
         }
         size_t start = i, end = i + token->pattern.length;
-        i = end;
+        behind = end;
+        i = end + (token == matcher->empty);
         if (token->single_word) {
             size_t next = end;
             if (word_before(text, start) || (end < text.length && we_unicode_is_word(we_unicode_next(text, &next))))
@@ -348,7 +360,7 @@ static bool settle(struct we_added_tokens *added, struct loading *l)
     if (skipped == NULL)
         return false;
     for (size_t i = 0; i < added->count; i++) {
-        size_t named = find_index(l, added->data[i].pattern);
+        size_t named = find_index(l, added->data[i].decoded);
         skipped[i] = named != SIZE_MAX && added->data[named].skipped;
     }
     size_t kept = 0;

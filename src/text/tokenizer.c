@@ -290,7 +290,7 @@ struct we_str we_tokenizer_text_of(const struct we_tokenizer *tokenizer, uint32_
 {
     const struct we_added_token *token = added_token(tokenizer, id);
     *skipped = token && token->skipped;
-    return token ? token->pattern : we_vocab_token(&tokenizer->bpe.vocab, id);
+    return token ? token->decoded : we_vocab_token(&tokenizer->bpe.vocab, id);
 }
 
 uint32_t we_tokenizer_vocab_size(const struct we_tokenizer *tokenizer)

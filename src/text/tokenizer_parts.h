@@ -162,6 +162,7 @@ we_status we_pre_tokenizer_apply(const struct we_pre_tokenizer *pre, struct we_r
 struct we_added_token {
     struct we_str content;
     struct we_str pattern; /* what is looked for: the content, or its normalised form */
+    struct we_str decoded; /* what decoding gives */
     uint32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
     bool skipped;          /* by decoding without special tokens */
@@ -171,6 +172,7 @@ struct we_matcher {
     uint32_t *order;       /* (count): indices of tokens, sorted by pattern */
     uint32_t count;
     uint32_t first[257];   /* where the patterns that begin with a byte start in `order` */
+    const struct we_added_token *empty; /* whose pattern normalising left empty, or NULL */
 };
 
 struct we_added_tokens {
@@ -231,7 +233,7 @@ struct we_tokenizer {
     uint32_t *added_by_id;                  /* (vocab_size): index of the added token + 1, or 0 */
 };
 
-/* The text that decoding starts from: of an added token its pattern. data NULL: there is no such id. */
+/* The text that decoding starts from: of an added token its normalised form. data NULL: there is no such id. */
 struct we_str we_tokenizer_text_of(const struct we_tokenizer *tokenizer, uint32_t id, bool *skipped);
 
 #endif
