@@ -4,10 +4,12 @@
 #define WE_TESTS_FAILING_MEMORY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-static long memory_countdown = -1; /* allocations until one fails; -1: none does */
+static long memory_countdown = -1;    /* allocations until one fails; -1: none does */
+static size_t memory_most = SIZE_MAX; /* larger allocations fail, too */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -25,17 +27,17 @@ static bool memory_fails(void)
 
 void *__wrap_malloc(size_t size)
 {
-    return memory_fails() ? NULL : __real_malloc(size);
+    return memory_fails() || size > memory_most ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    return memory_fails() ? NULL : __real_calloc(count, size);
+    return memory_fails() || (size && count > memory_most / size) ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *data, size_t size)
 {
-    return memory_fails() ? NULL : __real_realloc(data, size);
+    return memory_fails() || size > memory_most ? NULL : __real_realloc(data, size);
 }
 
 char *__wrap_strdup(const char *text)

@@ -311,7 +311,8 @@ we_status we_bpe_read(struct we_parts_reader *parts, struct we_json_reader *json
             ok = we_json_skip(json);
         }
     }
-    if (json->status == WE_OK && !typed)
+    /* Files of old have no type: vocabulary and merges make it BPE. */
+    if (json->status == WE_OK && !typed && (!has_vocab || !has_merges))
         we_json_fail(json, "the model has no \"type\"; BPE is supported");
     if (json->status == WE_OK && (!has_vocab || !has_merges))
         we_json_fail(json, "the model has no \"%s\"", has_vocab ? "merges" : "vocab");

@@ -54,7 +54,7 @@ we_status we_regex_compile(struct we_str pattern, struct we_regex **out, struct 
         } else if (regex->code == NULL) {
             char reason[200] = "";
             pcre2_get_error_message(code, (PCRE2_UCHAR *)reason, sizeof reason);
-            status = we_error_set(error, code == PCRE2_ERROR_NOMEMORY ? WE_OUT_OF_MEMORY : WE_UNSUPPORTED,
+            status = we_error_set(error, code == PCRE2_ERROR_HEAP_FAILED ? WE_OUT_OF_MEMORY : WE_UNSUPPORTED,
                                   "the regular expression \"%.*s\": %s", WE_STR_ARG(pattern), reason);
         } else {
             /* Where memory must not be executable there is no JIT, and the interpreter matches, only slower. */

@@ -272,6 +272,8 @@ static bool read_union(struct translator *t, struct set *set, bool first)
         int k = peek(t, 0);
         if (k < 0)
             return fail(t, WE_INVALID_FORMAT, "a class that does not end");
+        if (set->items.failed || set->others.failed)
+            return fail(t, WE_OUT_OF_MEMORY, "out of memory");
         if ((k == ']' && !first) || (k == '&' && peek(t, 1) == '&'))
             return true;
         first = false;
@@ -571,18 +573,20 @@ static bool read_alternatives(struct translator *t)
 {
     if (++t->depth > MAX_DEPTH)
         return fail(t, WE_UNSUPPORTED, "too many things inside each other");
-    while (t->status == WE_OK && !t->out->failed && peek(t, 0) >= 0 && peek(t, 0) != ')') {
+    bool ok = true;
+    while (ok && t->status == WE_OK && !t->out->failed && peek(t, 0) >= 0 && peek(t, 0) != ')') {
         if (accept(t, "|")) {
             we_buf_append_byte(t->out, '|');
             continue;
         }
         size_t start = t->out->length;
         bool repeatable;
-        if (!read_atom(t, &repeatable) || (repeatable && !read_quantifiers(t, start)))
-            break;
+        ok = read_atom(t, &repeatable) && (!repeatable || read_quantifiers(t, start));
     }
     if (t->out->failed)
         fail(t, WE_OUT_OF_MEMORY, "it is too large");
+    else if (!ok) /* without another reason */
+        fail(t, WE_OUT_OF_MEMORY, "out of memory");
     t->depth--;
     return t->status == WE_OK;
 }
