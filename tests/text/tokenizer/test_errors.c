@@ -125,7 +125,7 @@ static const struct {
     {WITH("\"normalizer\":{\"type\":\"Strip\",\"strip_left\":1,\"strip_right\":true}"), WE_INVALID_FORMAT,
      "\"strip_left\" is a number"},
     {WITH("\"normalizer\":{\"type\":\"Prepend\"}"), WE_INVALID_FORMAT, "\"prepend\" is missing"},
-    {WITH("\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\xED\xA0\x80\"}"), WE_INVALID_FORMAT, "no UTF-8"},
+    {WITH("\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\xED\xA0\x80\"}"), WE_INVALID_FORMAT, "UTF-8"},
     {WITH("\"normalizer\":{\"type\":\"Replace\",\"content\":\"a\"}"), WE_INVALID_FORMAT, "\"pattern\" is missing"},
     {WITH("\"normalizer\":{\"type\":\"Replace\",\"pattern\":\"a\",\"content\":\"a\"}"), WE_INVALID_FORMAT,
      "\"pattern\" is a string"},
