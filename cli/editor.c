@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <wchar.h>
 
 enum { HISTORY_SIZE = 1000, MAX_PASTE = 1 << 24 };
@@ -25,6 +26,8 @@ struct we_editor {
     void *context;
     bool continued;       /* the line before ended in a backslash */
     bool interrupted, failed;
+    struct termios modes; /* those outside the editor */
+    bool has_modes;
     char prompt[64], continuation[64];
     unsigned char bytes[256]; /* read and not yet used */
     size_t at, length;
@@ -47,6 +50,65 @@ static void set_bracketed_paste(const struct we_editor *e, bool on)
     fflush(e->out);
 }
 
+/* While a line is edited Ctrl-C is a key. The editor takes over whatever the terminal's modes are when it begins. */
+static void disable_interrupt_character(struct we_editor *e)
+{
+    struct termios modes;
+    e->has_modes = tcgetattr(STDIN_FILENO, &e->modes) == 0;
+    modes = e->modes;
+    modes.c_cc[VINTR] = _POSIX_VDISABLE;
+    if (e->has_modes)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &modes);
+}
+
+static void restore_modes(struct we_editor *e)
+{
+    if (e->has_modes)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &e->modes);
+}
+
+/* ---- drawing ---- */
+
+/* Rows of the line above the cursor, in a terminal of `columns`. */
+static unsigned rows_above(const struct we_editor *e, unsigned columns)
+{
+    const LineInfo *info = el_line(e->edit);
+    struct we_str rest = we_str(info->buffer, (size_t)(info->cursor - info->buffer));
+    size_t at = 2; /* the prompt */
+    unsigned rows = 0;
+    while (rest.length) {
+        uint32_t ignored;
+        size_t n = we_utf8_decode(rest, &ignored), width = n ? we_text_width(we_str(rest.data, n)) : 1;
+        if (rest.data[0] == '\n' || at + width > columns) {
+            rows++;
+            at = 0;
+        }
+        at += rest.data[0] == '\n' ? 0 : width;
+        rest = we_str(rest.data + (n ? n : 1), rest.length - (n ? n : 1));
+    }
+    return rows + (at >= columns ? 1 : 0);
+}
+
+/* After the window has another size (terminals that fold lines anew have done so), or the shell has had the terminal. */
+static void draw_again(struct we_editor *e)
+{
+    if (resumed) {
+        el_set(e->edit, EL_PREP_TERM, 0); /* the shell has put its own modes */
+        el_set(e->edit, EL_PREP_TERM, 1);
+        set_bracketed_paste(e, true);
+        fputc('\r', e->out);
+    } else {
+        unsigned rows = rows_above(e, we_terminal_width(fileno(e->out)));
+        fputc('\r', e->out);
+        if (rows)
+            fprintf(e->out, "\033[%uA", rows);
+    }
+    fputs("\033[J", e->out);
+    resized = resumed = 0;
+    el_resize(e->edit);
+    el_set(e->edit, EL_REFRESH);
+}
+
 /* ---- reading ---- */
 
 static bool fill(struct we_editor *e)
@@ -63,17 +125,11 @@ static bool fill(struct we_editor *e)
             return false;
         } else if (we_interrupted()) {
             e->interrupted = true;
+            e->at = e->length = 0;
             return false;
         }
-        if (e->edit && (resized || resumed)) {
-            if (resumed) {
-                el_set(e->edit, EL_PREP_TERM, 1); /* the shell has put its own modes */
-                set_bracketed_paste(e, true);
-            }
-            resized = resumed = 0;
-            el_resize(e->edit);
-            el_set(e->edit, EL_REFRESH);
-        }
+        if (e->edit && (resized || resumed))
+            draw_again(e);
     }
     return true;
 }
@@ -124,6 +180,15 @@ static int read_wide(EditLine *edit, wchar_t *character)
 
 /* ---- keys ---- */
 
+/* Ctrl-C comes as a key, not as a signal, so that the line is left properly: as by Enter. */
+static unsigned char interrupt(EditLine *edit, int key)
+{
+    (void)key;
+    editor_of(edit)->interrupted = true;
+    el_push(edit, "\n");
+    return CC_NORM;
+}
+
 static unsigned char insert_newline(EditLine *edit, int key)
 {
     (void)key;
@@ -140,7 +205,10 @@ static unsigned char paste(EditLine *edit, int key)
     size_t matched = 0;
     uint32_t c, before = 0;
     while (matched < sizeof end - 1 && read_character(e, &c)) {
+        size_t was = matched;
         matched = c == (unsigned char)end[matched] ? matched + 1 : c == 0x1B ? 1 : 0;
+        if (was > 1 && matched <= 1)
+            we_buf_append(&text, we_str(end + 1, was - 1)); /* it was not the end mark */
         if (c == '\r' || (c == '\n' && before != '\r'))
             we_buf_append_byte(&text, '\n');
         else if (c == '\t' || (matched == 0 && c >= 0x20 && c != 0x7F && !(c >= 0x80 && c < 0xA0)))
@@ -183,7 +251,7 @@ static unsigned char complete(EditLine *edit, int key)
         struct we_buf rest = {0};
         if (common > typed)
             we_buf_append(&rest, we_str(words[0] + typed, common - typed));
-        if (count == 1)
+        if (count == 1 && common && words[0][common - 1] != '/') /* a folder goes on */
             we_buf_append_byte(&rest, ' ');
         if (!rest.failed && rest.length && el_insertstr(edit, rest.data) == 0)
             action = CC_REFRESH;
@@ -210,6 +278,7 @@ static void bind_keys(EditLine *edit)
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_ADDFN, "we-newline", "Insert a line break", insert_newline);
     el_set(edit, EL_ADDFN, "we-paste", "Insert what is pasted", paste);
+    el_set(edit, EL_ADDFN, "we-interrupt", "Clear the line", interrupt);
     el_set(edit, EL_ADDFN, "we-complete", "Complete a command", complete);
     static const char *const keys[][2] = {
         {"\\e\\r", "we-newline"},       {"\\e\\n", "we-newline"},          {"\\e[200~", "we-paste"},    {"^I", "we-complete"},
@@ -245,9 +314,12 @@ static void remember(struct we_editor *e, const char *line)
     history(e->history, &event, H_ENTER, line);
     if (e->history_file == NULL)
         return;
-    mode_t mask = umask(077);
-    history(e->history, &event, H_SAVE, e->history_file);
-    umask(mask);
+    int fd = open(e->history_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    if (fchmod(fd, 0600) == 0)
+        history(e->history, &event, H_SAVE, e->history_file);
+    close(fd);
 }
 
 static void catch_signals(void)
@@ -281,6 +353,8 @@ static we_status open_terminal(struct we_editor *e, struct we_error *error)
     el_set(e->edit, EL_PROMPT_ESC, prompt_of, '\1');
     bind_keys(e->edit);
     el_source(e->edit, NULL); /* the person's own ~/.editrc */
+    el_set(e->edit, EL_BIND, "^C", "we-interrupt", NULL);
+    el_set(e->edit, EL_BIND, "-a", "^C", "we-interrupt", NULL);
     open_history(e);
     catch_signals();
     return WE_OK;
@@ -349,16 +423,22 @@ static enum we_line read_plain(struct we_editor *e, struct we_buf *line)
 static enum we_line read_edited(struct we_editor *e, struct we_buf *line)
 {
     int count = 0;
+    disable_interrupt_character(e);
+    el_set(e->edit, EL_PREP_TERM, 1); /* before the prompt invites someone to type */
     set_bracketed_paste(e, true);
     const char *text = el_gets(e->edit, &count);
     set_bracketed_paste(e, false);
-    if (text == NULL || count <= 0)
+    restore_modes(e);
+    if (text == NULL || count <= 0) {
+        fputc('\n', e->out);
+        fflush(e->out);
         return e->failed ? WE_LINE_FAILED : e->interrupted ? WE_LINE_INTERRUPTED : WE_LINE_END;
+    }
     size_t length = strlen(text);
     if (length && text[length - 1] == '\n')
         length--;
     we_buf_append(line, we_str(text, length));
-    return WE_LINE_READ;
+    return e->interrupted ? WE_LINE_INTERRUPTED : WE_LINE_READ;
 }
 
 enum we_line we_editor_read(struct we_editor *e, struct we_buf *line)

@@ -21,7 +21,8 @@ bool we_editor_interactive(const struct we_editor *editor);
 enum we_line { WE_LINE_READ, WE_LINE_END, WE_LINE_INTERRUPTED, WE_LINE_FAILED };
 
 /* Reads one message into `line`, without the final newline. A paste of several lines is one message; so are lines that end in a
- * backslash, and ones broken with Alt-Enter. INTERRUPTED: Ctrl-C. */
+ * backslash, and ones broken with Alt-Enter. INTERRUPTED: Ctrl-C; `line` is
+ * empty if nothing had been typed. */
 enum we_line we_editor_read(struct we_editor *editor, struct we_buf *line);
 
 #endif

@@ -105,15 +105,11 @@ int we_find_model(const struct we_args *args, const char *operand, char **path)
     return status;
 }
 
-int we_open_model(const struct we_args *args, bool exact, struct we_model **model)
+int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model)
 {
-    const char *name;
     struct we_error error;
     struct we_model_options options;
     *model = NULL;
-    int status = we_model_name(args, NULL, &name);
-    if (status != WE_EXIT_OK)
-        return status;
     we_model_options_init(&options);
     we_settings_model_options(args->settings, &options);
     options.max_sequences = 1; /* the KV cache never grows beyond one context */
@@ -122,6 +118,14 @@ int we_open_model(const struct we_args *args, bool exact, struct we_model **mode
     if (we_model_open(name, &options, model, &error) != WE_OK)
         return we_fail(args->command, &error);
     return WE_EXIT_OK;
+}
+
+int we_open_model(const struct we_args *args, bool exact, struct we_model **model)
+{
+    const char *name;
+    *model = NULL;
+    int status = we_model_name(args, NULL, &name);
+    return status == WE_EXIT_OK ? we_open_named_model(args, name, exact, model) : status;
 }
 
 const char *we_model_short_name(const char *path)
