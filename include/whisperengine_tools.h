@@ -72,7 +72,10 @@ WE_API we_status we_render(const char *path, const char *template_file, const ch
 typedef bool we_logits_fn(void *context, size_t index, const float *logits);
 WE_API we_status we_logits(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
                            struct we_error *error);
-/* The same into a safetensors file: one float32 tensor "logits" (count, vocab_size). */
+/* The same through steps of decode, one id at a time: in FAST precision the arithmetic is that of decode, not of prefill. */
+WE_API we_status we_logits_decode(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
+                                  struct we_error *error);
+/* What we_logits gives, into a safetensors file: one float32 tensor "logits" (count, vocab_size). */
 WE_API we_status we_logits_write(struct we_model *model, const uint32_t *ids, size_t count, const char *path,
                                  struct we_error *error);
 

@@ -468,7 +468,7 @@ we_status we_scheduler_next(struct we_scheduler *s, struct we_sequence *q, const
 }
 
 /* One chunk of we_scheduler_logits. */
-static we_status logits_chunk(struct we_scheduler *s, const uint32_t *ids, uint32_t rows, uint32_t position,
+static we_status logits_chunk(struct we_scheduler *s, enum we_phase phase, const uint32_t *ids, uint32_t rows, uint32_t position,
                               enum we_rope_mode mode, struct we_page_table *table, struct we_batch_result *result,
                               struct we_error *error)
 {
@@ -478,7 +478,13 @@ static we_status logits_chunk(struct we_scheduler *s, const uint32_t *ids, uint3
     for (uint32_t g = 0; g < s->options.layout->num_groups; g++)
         s->page_tables[g] = table->pages[g];
     s->spans[0] = (struct we_span){
-        .num_rows = rows, .position = position, .page_tables = s->page_tables, .rope_mode = mode, .num_logit_rows = rows};
+        .num_rows = rows,
+        .position = position,
+        .page_tables = s->page_tables,
+        .phase = phase,
+        .rope_mode = mode,
+        .num_logit_rows = rows,
+    };
     struct we_batch batch = {.tokens = ids + position, .num_rows = rows, .spans = s->spans, .num_spans = 1};
     uint64_t ticket;
     status = s->options.backend->submit(s->options.executor, &batch, &ticket, error);
@@ -490,8 +496,8 @@ static we_status logits_chunk(struct we_scheduler *s, const uint32_t *ids, uint3
     return result->status;
 }
 
-we_status we_scheduler_logits(struct we_scheduler *s, const uint32_t *ids, uint32_t count, we_scheduler_logits_fn *on_row,
-                              void *context, struct we_error *error)
+we_status we_scheduler_logits(struct we_scheduler *s, enum we_phase phase, const uint32_t *ids, uint32_t count,
+                              we_scheduler_logits_fn *on_row, void *context, struct we_error *error)
 {
     if (count > s->options.context_length)
         return we_error_set(error, WE_CONTEXT_FULL, "%u ids were given, but the context has room for %u", count,
@@ -508,12 +514,13 @@ we_status we_scheduler_logits(struct we_scheduler *s, const uint32_t *ids, uint3
     begin_driving(s);
     pthread_mutex_unlock(&s->mutex);
     uint32_t most = s->options.max_logit_rows < s->options.max_rows ? s->options.max_logit_rows : s->options.max_rows;
+    most = phase == WE_PHASE_DECODE ? 1 : most;
     enum we_rope_mode mode = rope_mode_for(s, count);
     bool go_on = true;
     for (uint32_t position = 0; status == WE_OK && go_on && position < count;) {
         uint32_t rows = count - position < most ? count - position : most;
         struct we_batch_result result;
-        status = logits_chunk(s, ids, rows, position, mode, &table, &result, error);
+        status = logits_chunk(s, phase, ids, rows, position, mode, &table, &result, error);
         for (uint32_t i = 0; status == WE_OK && go_on && i < rows; i++)
             go_on = on_row(context, position + i, result.logits + (size_t)i * s->options.decoder->vocab_size);
         position += rows;

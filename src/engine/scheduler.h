@@ -57,10 +57,10 @@ void we_scheduler_forget(struct we_scheduler *scheduler);
 uint32_t we_sequence_cached(const struct we_sequence *sequence);
 double we_sequence_prompt_end(const struct we_sequence *sequence);
 
-/* Runs `ids` through the model and hands out the logits (vocab_size) that follow each; they are computed with the
- * arithmetic of prefill. Waits for the batch that is under way, and keeps others waiting. */
+/* Runs `ids` through the model, in chunks of prefill or in steps of decode, and hands out the logits (vocab_size) that
+ * follow each. Waits for the batch that is under way, and keeps others waiting. */
 typedef bool we_scheduler_logits_fn(void *context, size_t index, const float *logits);
-we_status we_scheduler_logits(struct we_scheduler *scheduler, const uint32_t *ids, uint32_t count, we_scheduler_logits_fn *on_row,
-                              void *context, struct we_error *error);
+we_status we_scheduler_logits(struct we_scheduler *scheduler, enum we_phase phase, const uint32_t *ids, uint32_t count,
+                              we_scheduler_logits_fn *on_row, void *context, struct we_error *error);
 
 #endif

@@ -69,12 +69,24 @@ we_status we_render(const char *path, const char *template_file, const char *req
     return take_text(&out, status, text, length, error);
 }
 
-we_status we_logits(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
-                    struct we_error *error)
+static we_status logits_of(struct we_model *model, enum we_phase phase, const uint32_t *ids, size_t count, we_logits_fn *on_row,
+                           void *context, struct we_error *error)
 {
     if (count == 0 || count > UINT32_MAX)
         return we_error_set(error, WE_INVALID_ARGUMENT, "%zu ids were given, where at least one was expected", count);
-    return we_scheduler_logits(model->scheduler, ids, (uint32_t)count, on_row, context, error);
+    return we_scheduler_logits(model->scheduler, phase, ids, (uint32_t)count, on_row, context, error);
+}
+
+we_status we_logits(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
+                    struct we_error *error)
+{
+    return logits_of(model, WE_PHASE_PREFILL, ids, count, on_row, context, error);
+}
+
+we_status we_logits_decode(struct we_model *model, const uint32_t *ids, size_t count, we_logits_fn *on_row, void *context,
+                           struct we_error *error)
+{
+    return logits_of(model, WE_PHASE_DECODE, ids, count, on_row, context, error);
 }
 
 struct logits_file {

@@ -294,6 +294,42 @@ static void test_logits_stop(void **state)
     we_model_close(model);
 }
 
+struct kept_rows {
+    uint32_t vocab_size;
+    size_t count;
+    float rows[80][128];
+};
+
+static bool keep_row(void *context, size_t index, const float *logits)
+{
+    struct kept_rows *kept = context;
+    assert_int_equal(index, kept->count);
+    memcpy(kept->rows[kept->count++], logits, kept->vocab_size * sizeof *logits);
+    return true;
+}
+
+/* In exact precision, steps of decode give the logits of prefill, bit for bit. */
+static void test_logits_decode(void **state)
+{
+    (void)state;
+    static struct kept_rows prefill, decode;
+    struct we_model *model = open_model(model_path("llama-float32"), NULL);
+    struct we_error error;
+    uint32_t ids[80];
+    prefill.vocab_size = decode.vocab_size = we_model_info(model)->vocab_size;
+    assert_true(prefill.vocab_size <= 128);
+    for (uint32_t i = 0; i < 80; i++)
+        ids[i] = (i * i + 3) % prefill.vocab_size;
+    assert_int_equal(we_logits(model, ids, 80, keep_row, &prefill, &error), WE_OK);
+    assert_int_equal(we_logits_decode(model, ids, 80, keep_row, &decode, &error), WE_OK);
+    assert_true(prefill.count == 80 && decode.count == 80);
+    assert_memory_equal(prefill.rows, decode.rows, sizeof prefill.rows);
+    size_t last = SIZE_MAX;
+    assert_error(we_logits_decode(model, ids, 6, stop_at_once, &last, &error), &error, WE_CANCELLED, NULL);
+    assert_error(we_logits_decode(model, ids, 0, keep_row, &decode, &error), &error, WE_INVALID_ARGUMENT, NULL);
+    we_model_close(model);
+}
+
 static void test_arguments(void **state)
 {
     (void)state;
@@ -379,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix),      cmocka_unit_test(test_longrope_prefix),
         cmocka_unit_test(test_eviction),   cmocka_unit_test(test_logits_stop), cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_seeds),      cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_logits_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
