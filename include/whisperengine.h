@@ -63,7 +63,7 @@ enum we_rope_compat { WE_ROPE_PAPER = 0, WE_ROPE_MLX };
 struct we_model_options {
     const char *models_dir;        /* where ORG/NAME is looked up, as DIR/mlx/ORG/NAME; default: ./models or the XDG data folder */
     const char *device;            /* "cpu"; default: the best one found */
-    const char *isa;               /* instruction set to force: "generic", "avx2", "avx512"; default: the best one */
+    const char *isa; /* instruction set to force: "generic", "avx2", "avx512", "avx512bf16", "amx"; default: the best one */
     uint32_t threads;              /* default: the processors that this process may use */
     uint32_t max_context;          /* positions of a sequence; default: what the model was trained for, as memory allows */
     uint32_t max_sequences;        /* sequences that run at the same time; default: 8 */

@@ -13,6 +13,7 @@
 #if defined(__linux__)
 #include <sched.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #if defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -146,6 +147,17 @@ static uint64_t enabled_state(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* Tiles are large, so Linux gives them only to a process that asks. */
+static bool may_use_tiles(void)
+{
+#if defined(__linux__)
+    enum { REQUEST_COMPONENT = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_COMPONENT, TILE_DATA) == 0;
+#else
+    return true;
+#endif
+}
+
 void we_cpu_features(struct we_cpu_features *f)
 {
     *f = (struct we_cpu_features){0};
@@ -165,6 +177,7 @@ void we_cpu_features(struct we_cpu_features *f)
     f->avx512vl = zmm && (b >> 31 & 1);
     f->avx512vbmi = zmm && (c >> 1 & 1);
     f->avx512vnni = zmm && (c >> 11 & 1);
+    tiles = tiles && (d >> 24 & 1) && may_use_tiles();
     f->amx_bf16 = tiles && (d >> 22 & 1);
     f->amx_int8 = tiles && (d >> 25 & 1);
     if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))

@@ -37,11 +37,11 @@ enum we_cpu_format {
 /* Activations as products read them. The weights stay packed; where their values are not in natural order once unpacked,
  * the activations are brought into theirs. */
 enum we_cpu_form {
-    WE_CPU_FORM_F32 = 0,      /* float32 */
-    WE_CPU_FORM_F32_NIBBLES,  /* float32 in the order of the kernels for nibbles */
-    WE_CPU_FORM_INT8,         /* 15-bit integers in two planes of int8, with a scale for each 128 */
-    WE_CPU_FORM_INT8_NIBBLES, /* the same, in the order of 4-bit weights */
-    WE_CPU_FORM_BF16,         /* tiles of bfloat16 for many rows */
+    WE_CPU_FORM_F32 = 0,       /* float32 */
+    WE_CPU_FORM_F32_NIBBLES,   /* float32 in the order of the kernels for nibbles */
+    WE_CPU_FORM_INT16,         /* 16-bit integers, with a scale for each 128 */
+    WE_CPU_FORM_INT16_NIBBLES, /* the same, in the order of 4-bit weights */
+    WE_CPU_FORM_BF16,          /* tiles of bfloat16 for many rows */
     WE_CPU_FORM_BF16_NIBBLES,
     WE_CPU_FORM_COUNT
 };
@@ -86,6 +86,7 @@ struct we_cpu_attend {
 struct we_cpu_kernels {
     const char *name;
     struct we_cpu_form_kernels forms[WE_CPU_FORM_COUNT];
+    bool int16_bits; /* INT16 takes weights of any width, not only of 4 and 8 bits */
 
     /* A row of a matrix as floats, in natural order. */
     void (*unpack_row)(const struct we_cpu_matrix *matrix, uint32_t row, float *out);

@@ -6,7 +6,7 @@
 
 extern const struct we_cpu_kernels we_cpu_kernels_generic;
 #if defined(__x86_64__)
-extern const struct we_cpu_kernels we_cpu_kernels_avx2, we_cpu_kernels_avx512;
+extern const struct we_cpu_kernels we_cpu_kernels_avx2, we_cpu_kernels_avx512, we_cpu_kernels_avx512bf16, we_cpu_kernels_amx;
 
 static bool has_avx2(const struct we_cpu_features *f)
 {
@@ -16,6 +16,16 @@ static bool has_avx2(const struct we_cpu_features *f)
 static bool has_avx512(const struct we_cpu_features *f)
 {
     return has_avx2(f) && f->avx512f && f->avx512bw && f->avx512vl && f->avx512dq;
+}
+
+static bool has_avx512bf16(const struct we_cpu_features *f)
+{
+    return has_avx512(f) && f->avx512vnni && f->avx512vbmi && f->avx512bf16;
+}
+
+static bool has_amx(const struct we_cpu_features *f)
+{
+    return has_avx512bf16(f) && f->amx_bf16;
 }
 #endif
 
@@ -31,8 +41,8 @@ static const struct isa {
     bool (*runs)(const struct we_cpu_features *features);
 } isas[] = {
 #if defined(__x86_64__)
-    {&we_cpu_kernels_avx512, has_avx512},
-    {&we_cpu_kernels_avx2, has_avx2},
+    {&we_cpu_kernels_amx, has_amx},       {&we_cpu_kernels_avx512bf16, has_avx512bf16},
+    {&we_cpu_kernels_avx512, has_avx512}, {&we_cpu_kernels_avx2, has_avx2},
 #endif
     {&we_cpu_kernels_generic, has_any},
 };

@@ -8,7 +8,14 @@ const struct we_cpu_kernels KERNEL(kernels) = {
         {
             [WE_CPU_FORM_F32] = {1, KERNEL(float_bytes), KERNEL(pack_floats), KERNEL(multiply)},
             [WE_CPU_FORM_F32_NIBBLES] = {1, KERNEL(float_bytes), KERNEL(pack_nibble_floats), KERNEL(multiply)},
+#ifdef HAS_INT16
+            [WE_CPU_FORM_INT16_NIBBLES] = {1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles), KERNEL(multiply_int16)},
+            [WE_CPU_FORM_INT16] = {1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
+#endif
         },
+#ifdef HAS_BITS
+    .int16_bits = true,
+#endif
     .unpack_row = KERNEL(unpack_row),
     .norm = KERNEL(norm),
     .rope = KERNEL(rope),

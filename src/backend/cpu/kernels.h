@@ -20,6 +20,11 @@ void KERNEL(pack_floats)(const float *const *rows, uint32_t num_rows, uint32_t w
 void KERNEL(pack_nibble_floats)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
 void KERNEL(multiply)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                       uint32_t tokens, float *out, size_t out_stride, void *panel);
+size_t KERNEL(int16_bytes)(uint32_t width);
+void KERNEL(pack_int16)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(pack_int16_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(multiply_int16)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
+                            uint32_t tokens, float *out, size_t out_stride, void *panel);
 void KERNEL(add_bias)(const struct we_linear *linear, uint32_t first, uint32_t count, uint32_t tokens, float *out,
                       size_t out_stride);
 void KERNEL(unpack_row)(const struct we_cpu_matrix *matrix, uint32_t row, float *out);

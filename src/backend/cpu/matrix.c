@@ -71,7 +71,7 @@ enum we_cpu_form we_cpu_form_of(const struct we_cpu_kernels *kernels, const stru
     enum we_cpu_form wanted = nibbles ? WE_CPU_FORM_F32_NIBBLES : WE_CPU_FORM_F32, exact = wanted;
     if (precision == WE_PRECISION_FAST && phase == WE_PHASE_PREFILL)
         wanted = nibbles ? WE_CPU_FORM_BF16_NIBBLES : WE_CPU_FORM_BF16;
-    else if (precision == WE_PRECISION_FAST && quantised)
-        wanted = nibbles ? WE_CPU_FORM_INT8_NIBBLES : WE_CPU_FORM_INT8;
+    else if (precision == WE_PRECISION_FAST && quantised && (matrix->format != WE_CPU_BITS || kernels->int16_bits))
+        wanted = nibbles ? WE_CPU_FORM_INT16_NIBBLES : WE_CPU_FORM_INT16;
     return kernels->forms[wanted].block_rows ? wanted : exact;
 }

@@ -100,3 +100,63 @@ INLINE void v_prefetch(const void *p, size_t ahead)
 {
     _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T0);
 }
+
+/* ---- integers ---- */
+
+#define HAS_INT16
+/* 2 * LANES int16, and LANES int32. */
+typedef __m256i vh;
+typedef __m256i vi;
+
+INLINE vi i_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+INLINE vh h_load(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i_u *)p);
+}
+INLINE vh h_load_n(const void *p, size_t bytes)
+{
+    uint8_t part[32] = {0};
+    memcpy(part, p, bytes);
+    return h_load(part);
+}
+/* 2 * LANES bytes as int16. */
+INLINE vh h_load_u8(const void *p)
+{
+    return _mm256_cvtepu8_epi16(v_load_16(p));
+}
+/* Nibble j of each 16 bits. */
+INLINE vh h_nibble(vh raw, int j)
+{
+    return _mm256_and_si256(_mm256_srli_epi16(raw, 4 * j), _mm256_set1_epi16(15));
+}
+/* Lane l: sum[l] + a[2l] * b[2l] + a[2l + 1] * b[2l + 1]. */
+INLINE vi i_dot(vi sum, vh a, vh b)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+INLINE vf v_from_i32(vi v)
+{
+    return _mm256_cvtepi32_ps(v);
+}
+/* Rounds to integers and stores them as LANES int16. */
+INLINE void v_store_i16(int16_t *p, vf v)
+{
+    __m256i q = _mm256_cvtps_epi32(v);
+    _mm_storeu_si128((__m128i_u *)p, _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)));
+}
+INLINE int32_t i_sum(vi v)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+/* The values of groups of 8 << shift lanes' values, 8 to a lane: 2 groups of 32, or 1. Reads LANES floats. */
+INLINE vf v_groups(const int shift, const float *p)
+{
+    if (shift >= 6)
+        return _mm256_set1_ps(p[0]);
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0));
+}

@@ -109,3 +109,90 @@ INLINE void v_prefetch(const void *p, size_t ahead)
 {
     _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T0);
 }
+
+/* ---- integers ---- */
+
+#define HAS_INT16
+/* 2 * LANES int16, and LANES int32. */
+typedef __m512i vh;
+typedef __m512i vi;
+
+INLINE vi i_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+INLINE vh h_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+INLINE vh h_load_n(const void *p, size_t bytes)
+{
+    return _mm512_maskz_loadu_epi8(_cvtu64_mask64(((uint64_t)1 << bytes) - 1), p);
+}
+/* 2 * LANES bytes as int16. */
+INLINE vh h_load_u8(const void *p)
+{
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i_u *)p));
+}
+/* Nibble j of each 16 bits. */
+INLINE vh h_nibble(vh raw, int j)
+{
+    return _mm512_and_si512(_mm512_srli_epi16(raw, 4 * (unsigned)j), _mm512_set1_epi16(15));
+}
+/* Lane l: sum[l] + a[2l] * b[2l] + a[2l + 1] * b[2l + 1]. */
+INLINE vi i_dot(vi sum, vh a, vh b)
+{
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(sum, a, b);
+#else
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+#endif
+}
+INLINE vf v_from_i32(vi v)
+{
+    return _mm512_cvtepi32_ps(v);
+}
+/* Rounds to integers and stores them as LANES int16. */
+INLINE void v_store_i16(int16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i_u *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
+}
+INLINE int32_t i_sum(vi v)
+{
+    return _mm512_reduce_add_epi32(v);
+}
+/* The values of groups of 8 << shift lanes' values, 8 to a lane: 4 groups of 32, 2 of 64, or 1. Reads LANES floats. */
+INLINE vf v_groups(const int shift, const float *p)
+{
+    if (shift >= 7)
+        return _mm512_set1_ps(p[0]);
+    const __m512i pick = shift == 5 ? _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0)
+                                    : _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_permutexvar_ps(pick, _mm512_loadu_ps(p));
+}
+
+#if defined(__AVX512VBMI__)
+#define HAS_BITS
+/* How 2 * LANES values of some width become int16: value i from byte i * bits / 8 on, shifted by i * bits % 8. */
+struct bits_plan {
+    __m512i bytes, shifts, mask;
+    __mmask32 load;
+};
+INLINE struct bits_plan h_bits_plan(uint32_t bits)
+{
+    uint8_t bytes[64];
+    uint16_t shifts[32];
+    for (uint32_t i = 0; i < 32; i++) {
+        bytes[2 * i] = (uint8_t)(i * bits / 8);
+        bytes[2 * i + 1] = (uint8_t)(i * bits / 8 + 1);
+        shifts[i] = (uint16_t)(i * bits % 8);
+    }
+    return (struct bits_plan){_mm512_loadu_si512(bytes), _mm512_loadu_si512(shifts),
+                              _mm512_set1_epi16((short)((1 << bits) - 1)), (__mmask32)(((uint64_t)1 << 4 * bits) - 1)};
+}
+INLINE vh h_bits(const struct bits_plan *plan, const void *p)
+{
+    __m512i raw = _mm512_castsi256_si512(_mm256_maskz_loadu_epi8(plan->load, p));
+    return _mm512_and_si512(_mm512_srlv_epi16(_mm512_permutexvar_epi8(plan->bytes, raw), plan->shifts), plan->mask);
+}
+#endif
