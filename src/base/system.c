@@ -112,6 +112,21 @@ uint64_t we_memory_available(void)
     return available;
 }
 
+uint64_t we_cache_bytes(void)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < 10; i++) {
+        char path[96], line[64], unit = 'K';
+        unsigned long long size;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
+        if (!read_line(path, line, sizeof line) || sscanf(line, "%llu%c", &size, &unit) < 1)
+            continue;
+        uint64_t bytes = size << (unit == 'M' ? 20 : 10);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 #elif defined(__APPLE__)
 
 uint32_t we_processor_count(void)
@@ -131,6 +146,19 @@ uint64_t we_memory_available(void)
     if (host_statistics64(mach_host_self(), HOST_VM_INFO64, (host_info64_t)&stats, &count) != KERN_SUCCESS)
         return 0;
     return ((uint64_t)stats.free_count + stats.inactive_count + stats.purgeable_count) * (uint64_t)vm_kernel_page_size;
+}
+
+uint64_t we_cache_bytes(void)
+{
+    uint64_t most = 0, bytes;
+    const char *const names[] = {"hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t size = sizeof bytes;
+        bytes = 0;
+        if (sysctlbyname(names[i], &bytes, &size, NULL, 0) == 0 && bytes > most)
+            most = bytes;
+    }
+    return most;
 }
 
 #else

@@ -18,6 +18,9 @@ uint64_t we_memory_available(void);
 /* Largest resident size of this process so far, in bytes. */
 uint64_t we_memory_peak(void);
 
+/* Bytes of the largest cache that a processor reads through; 0: unknown. */
+uint64_t we_cache_bytes(void);
+
 /* Bytes that no one can guess; used for seeds. */
 uint64_t we_random_u64(void);
 

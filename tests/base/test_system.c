@@ -132,6 +132,17 @@ static void test_features(void **state)
 }
 #endif
 
+/* Every machine that this runs on has one, and none has come near the upper bound. */
+static void test_cache(void **state)
+{
+    (void)state;
+#if defined(__linux__)
+    if (access("/sys/devices/system/cpu/cpu0/cache/index0/size", R_OK) != 0)
+        skip(); /* some containers hide it */
+#endif
+    assert_in_range(we_cache_bytes(), 16 << 10, (uint64_t)16 << 30);
+}
+
 static void test_bandwidth(void **state)
 {
     (void)state;
@@ -150,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_processors),
+        cmocka_unit_test(test_cache),
         cmocka_unit_test(test_bandwidth),
 #if defined(__linux__) && defined(__x86_64__)
         cmocka_unit_test(test_features),
