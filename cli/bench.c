@@ -13,6 +13,7 @@
 static const struct we_option options[] = {
     {"--prompt-tokens", "-p", "N", "tokens of the prompt (512)"},
     {"--generation-tokens", "-n", "N", "steps of decode, which begin at that context (128)"},
+    {"--batch-size", "-b", "N", "sequences that run side by side, each with a prompt of its own (1)"},
     {"--repeats", "-r", "N", "how often (3)"},
     {"--json", NULL, NULL, "print one JSON object"},
 };
@@ -45,11 +46,12 @@ static struct spread spread_of(const struct we_bench_run *runs, uint32_t count, 
     return s;
 }
 
-/* Half way through the decode, the cache of the prompt and half of the reply is read for each token. */
+/* Half way through the decode, the cache of the prompt and half of the reply is read for each token; the weights once for
+ * all sequences. */
 static double bytes_of_a_token(const struct bench *bench, const struct we_model_info *info)
 {
     double context = bench->options.prompt_tokens + bench->options.generated_tokens / 2.0;
-    return (double)info->token_bytes + context * (double)info->kv_position_bytes;
+    return (double)info->token_bytes / bench->options.sequences + context * (double)info->kv_position_bytes;
 }
 
 static void summarise(struct bench *bench, const struct we_model_info *info)
@@ -70,6 +72,7 @@ static bool print_json(const struct bench *bench, const struct we_model_info *in
     we_json_text(&out, "precision", bench->precision);
     we_json_integer(&out, "prompt_tokens", bench->options.prompt_tokens);
     we_json_integer(&out, "generation_tokens", bench->options.generated_tokens);
+    we_json_integer(&out, "batch_size", bench->options.sequences);
     we_json_integer(&out, "repeats", bench->options.repeats);
     we_json_number(&out, "load_seconds", info->load_seconds);
     we_json_number(&out, "time_to_first_token", bench->first_token.mean);
@@ -92,6 +95,8 @@ static void print_table(const struct bench *bench, const struct we_model_info *i
     we_print_fact(LABEL, "device", "%s, %s", info->device, bench->precision);
     we_print_fact(LABEL, "load", "%.3f s", info->load_seconds);
     we_print_fact(LABEL, "first token", "%.3f %s %.3f s", bench->first_token.mean, plus_minus, bench->first_token.deviation);
+    if (bench->options.sequences > 1)
+        we_print_fact(LABEL, "batch", "%u sequences, rates of all together", bench->options.sequences);
     we_print_fact(LABEL, "prefill", "%.1f %s %.1f tokens/s (%u tokens)", bench->prefill.mean, plus_minus, bench->prefill.deviation,
                   bench->options.prompt_tokens);
     if (bench->options.generated_tokens)
@@ -130,9 +135,10 @@ static int run_command(const struct we_args *args)
     bench.precision = bench.precision ? bench.precision : "exact";
     if (!we_args_u32(args, "--prompt-tokens", 1, 1u << 24, 512, &bench.options.prompt_tokens) ||
         !we_args_u32(args, "--generation-tokens", 0, 1u << 24, 128, &bench.options.generated_tokens) ||
+        !we_args_u32(args, "--batch-size", 1, 64, 1, &bench.options.sequences) ||
         !we_args_u32(args, "--repeats", 1, 1000, 3, &bench.options.repeats))
         return WE_EXIT_USAGE;
-    int status = we_open_model(args, false, &model);
+    int status = we_open_model_for(args, false, bench.options.sequences, &model);
     if (status == WE_EXIT_OK) {
         bench.runs = calloc(bench.options.repeats, sizeof *bench.runs);
         status = bench.runs ? measure(args, model, &bench) : we_fail_text(args->command, "out of memory for the measurements");
@@ -145,13 +151,12 @@ static int run_command(const struct we_args *args)
 const struct we_command we_command_bench = {
     .name = "bench",
     .summary = "load, prefill and decode rates, memory, share of the bandwidth",
-    .synopsis = "[-m MODEL] [-p N] [-n N] [-r N] [--json]",
+    .synopsis = "[-m MODEL] [-p N] [-n N] [-b N] [-r N] [--json]",
     .options = options,
     .num_options = sizeof options / sizeof *options,
     .settings = WE_TAKES_STORE | WE_TAKES_DEVICE,
-    .unbuilt = " -b --batch --batch-size ",
     .details = "Runs random ids, greedily: a prompt, then steps of decode that begin at its end. Rates are means over the repeats, with the "
-               "deviation of the sample. The bandwidth is measured in the same run, with the same threads: the share is what decode "
+               "deviation of the sample, and those of a batch are of all its sequences together. The bandwidth is measured in the same run, with the same threads: the share is what decode "
                "reads (weights, and the KV cache half way through) against it.",
     .examples = "whisperengine bench -m ORG/NAME\n"
                 "whisperengine bench -m ORG/NAME -p 2048 -n 256 -r 5 --json",

@@ -105,14 +105,14 @@ int we_find_model(const struct we_args *args, const char *operand, char **path)
     return status;
 }
 
-int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model)
+static int open_named(const struct we_args *args, const char *name, bool exact, uint32_t sequences, struct we_model **model)
 {
     struct we_error error;
     struct we_model_options options;
     *model = NULL;
     we_model_options_init(&options);
     we_settings_model_options(args->settings, &options);
-    options.max_sequences = 1; /* the KV cache never grows beyond one context */
+    options.max_sequences = sequences;
     if (exact && we_settings_source(args->settings, WE_SETTING_PRECISION) != WE_SOURCE_FLAG)
         options.precision = WE_PRECISION_EXACT;
     if (we_model_open(name, &options, model, &error) != WE_OK)
@@ -120,12 +120,22 @@ int we_open_named_model(const struct we_args *args, const char *name, bool exact
     return WE_EXIT_OK;
 }
 
-int we_open_model(const struct we_args *args, bool exact, struct we_model **model)
+int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model)
+{
+    return open_named(args, name, exact, 1, model); /* the KV cache never grows beyond one context */
+}
+
+int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences, struct we_model **model)
 {
     const char *name;
     *model = NULL;
     int status = we_model_name(args, NULL, &name);
-    return status == WE_EXIT_OK ? we_open_named_model(args, name, exact, model) : status;
+    return status == WE_EXIT_OK ? open_named(args, name, exact, sequences, model) : status;
+}
+
+int we_open_model(const struct we_args *args, bool exact, struct we_model **model)
+{
+    return we_open_model_for(args, exact, 1, model);
 }
 
 const char *we_model_short_name(const char *path)

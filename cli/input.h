@@ -30,6 +30,8 @@ int we_find_model(const struct we_args *args, const char *operand, char **path);
 /* Opens it with the settings of the command line. exact: unless a flag says otherwise, whatever .env says. */
 int we_open_model(const struct we_args *args, bool exact, struct we_model **model);
 int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model);
+/* The same, for so many sequences that run side by side. */
+int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences, struct we_model **model);
 
 /* The last part of a model's path, for people; it points into the path. */
 const char *we_model_short_name(const char *path);

@@ -97,12 +97,13 @@ WE_API we_status we_measure_bandwidth(uint32_t threads, double *bytes_per_second
 
 struct we_bench_options {
     uint32_t prompt_tokens, generated_tokens, repeats;
+    uint32_t sequences; /* that run side by side, each with a prompt of its own; 0: 1 */
 };
-struct we_bench_run { /* of one repeat */
+struct we_bench_run { /* of one repeat; rates are those of all sequences together */
     double prefill_tps, decode_tps, time_to_first_token;
 };
 /* Runs random ids: a prompt of prompt_tokens, then generated_tokens steps of decode that start at that context.
- * `runs` has room for `repeats`. */
+ * `runs` has room for `repeats`. The model must have been opened with as high a max_sequences. */
 WE_API we_status we_bench(struct we_model *model, const struct we_bench_options *options, struct we_bench_run *runs,
                           struct we_error *error);
 

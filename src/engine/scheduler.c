@@ -7,7 +7,6 @@
 #include <time.h>
 
 enum {
-    QUEUE_LENGTH = 16,   /* tokens that a sequence may be ahead of the thread that reads them */
     CANCEL_POLL_MS = 50, /* how often a thread that waits for another one looks at `cancel` */
 };
 
@@ -25,7 +24,7 @@ struct we_sequence {
     size_t num_end_tokens;
     uint32_t cached;
     double prompt_end;
-    uint32_t queue[QUEUE_LENGTH], queue_first, queue_count;
+    uint32_t queue[WE_QUEUE_LENGTH], queue_first, queue_count;
     bool finished;                  /* nothing more will be computed */
     enum we_finish_reason finish_reason;
     we_status status;               /* and error: why it failed */
@@ -218,6 +217,12 @@ void we_scheduler_forget(struct we_scheduler *s)
     pthread_mutex_unlock(&s->mutex);
 }
 
+uint32_t we_scheduler_room(const struct we_scheduler *s, uint32_t positions)
+{
+    uint32_t most = positions ? total_pages(s) / pages_for(positions) : s->options.max_sequences;
+    return most < s->options.max_sequences ? most : s->options.max_sequences;
+}
+
 uint32_t we_sequence_cached(const struct we_sequence *q)
 {
     return q->cached;
@@ -306,7 +311,7 @@ static void build_batch(struct we_scheduler *s, struct we_batch *batch)
     for (int prefill = 0; prefill < 2; prefill++) {
         for (struct we_sequence *q = s->sequences; q; q = q->next) {
             bool is_prefill = q->num_tokens - q->computed > 1 || q->num_tokens == q->prompt_length;
-            if (q->finished || q->reserved_pages == 0 || is_prefill != (prefill == 1) || q->queue_count == QUEUE_LENGTH)
+            if (q->finished || q->reserved_pages == 0 || is_prefill != (prefill == 1) || q->queue_count == WE_QUEUE_LENGTH)
                 continue;
             if (!add_span(s, q, batch))
                 return;
@@ -338,7 +343,7 @@ static void accept_token(struct we_scheduler *s, struct we_sequence *q, uint32_t
         return;
     }
     we_sampler_accept(q->sampler, token);
-    q->queue[(q->queue_first + q->queue_count++) % QUEUE_LENGTH] = token;
+    q->queue[(q->queue_first + q->queue_count++) % WE_QUEUE_LENGTH] = token;
     q->tokens[q->num_tokens++] = token;
     if (q->num_tokens == q->limit) {
         finish(q, WE_FINISH_LENGTH);
@@ -438,8 +443,8 @@ we_status we_scheduler_next(struct we_scheduler *s, struct we_sequence *q, const
         }
         if (q->queue_count) {
             event->token = q->queue[q->queue_first];
-            q->queue_first = (q->queue_first + 1) % QUEUE_LENGTH;
-            if (q->queue_count-- == QUEUE_LENGTH)
+            q->queue_first = (q->queue_first + 1) % WE_QUEUE_LENGTH;
+            if (q->queue_count-- == WE_QUEUE_LENGTH)
                 pthread_cond_broadcast(&s->changed);
             break;
         }

@@ -9,6 +9,8 @@
 
 #include <stdatomic.h>
 
+enum { WE_QUEUE_LENGTH = 16 }; /* tokens that a sequence may be ahead of the thread that reads them */
+
 struct we_scheduler; /* opaque */
 struct we_sequence;  /* opaque; a reply that is being generated */
 
@@ -49,6 +51,9 @@ struct we_sequence_event {
  * at between batches. Events come in order; after `finished` it must not be called again. */
 we_status we_scheduler_next(struct we_scheduler *scheduler, struct we_sequence *sequence, const atomic_bool *cancel,
                             struct we_sequence_event *event, struct we_error *error);
+
+/* Sequences of so many positions that can run at the same time. */
+uint32_t we_scheduler_room(const struct we_scheduler *scheduler, uint32_t positions);
 
 /* Forgets what finished sequences have left in the KV cache; their pages are free for the next ones. */
 void we_scheduler_forget(struct we_scheduler *scheduler);

@@ -1,9 +1,7 @@
-/* The inner steps and the measurements of <whisperengine_tools.h>. */
+/* The inner steps of <whisperengine_tools.h>. */
 #include "engine/model.h"
 
-#include "base/bandwidth.h"
 #include "base/fs.h"
-#include "base/system.h"
 
 #include <stdlib.h>
 #include <whisperengine_tools.h>
@@ -124,66 +122,5 @@ we_status we_logits_write(struct we_model *model, const uint32_t *ids, size_t co
     if (status == WE_OK)
         status = we_safetensors_writer_commit(file.writer, error);
     we_safetensors_writer_free(file.writer);
-    return status;
-}
-
-we_status we_measure_bandwidth(uint32_t threads, double *bytes_per_second, struct we_error *error)
-{
-    return we_measure_read_bandwidth(threads ? threads : we_processor_count(), bytes_per_second, error);
-}
-
-uint64_t we_peak_memory(void)
-{
-    return we_memory_peak();
-}
-
-/* One prompt of random ids and the steps after it; the first token comes out of the prompt, so one more is asked for than
- * there are steps. */
-static we_status bench_once(struct we_model *model, const struct we_bench_options *options, uint32_t steps, uint64_t *random,
-                            struct we_bench_run *run, struct we_error *error)
-{
-    uint32_t *ids = calloc(options->prompt_tokens, sizeof *ids);
-    if (ids == NULL)
-        return we_error_memory(error, "the prompt");
-    for (uint32_t i = 0; i < options->prompt_tokens; i++) {
-        *random = *random * 6364136223846793005u + 1442695040888963407u;
-        ids[i] = (uint32_t)(*random >> 33) % model->decoder.vocab_size;
-    }
-    struct we_request request;
-    struct we_result result;
-    we_request_init(&request, model);
-    request.ids = ids;
-    request.num_ids = options->prompt_tokens;
-    request.max_tokens = steps + 1;
-    request.ignore_end_tokens = true;
-    request.sampling = (struct we_sampling){.min_tokens_to_keep = 1, .repetition_context = 20};
-    we_status status = we_generate(model, &request, &result, error);
-    if (status == WE_OK)
-        *run = (struct we_bench_run){
-            .prefill_tps = result.prompt_tokens / result.prompt_seconds,
-            .decode_tps = result.generation_seconds > 0 ? (result.generation_tokens - 1) / result.generation_seconds : 0,
-            .time_to_first_token = result.time_to_first_token,
-        };
-    we_result_clear(&result);
-    we_scheduler_forget(model->scheduler); /* else every repeat would take pages of its own */
-    free(ids);
-    return status;
-}
-
-we_status we_bench(struct we_model *model, const struct we_bench_options *options, struct we_bench_run *runs,
-                   struct we_error *error)
-{
-    if (options->prompt_tokens == 0 || options->repeats == 0)
-        return we_error_set(error, WE_INVALID_ARGUMENT, "a benchmark needs at least one prompt token and one repeat");
-    uint64_t need = (uint64_t)options->prompt_tokens + options->generated_tokens + 1;
-    if (need > model->info.context_length)
-        return we_error_set(error, WE_CONTEXT_FULL, "%u + %u tokens do not fit into the context of %u", options->prompt_tokens,
-                            options->generated_tokens + 1, model->info.context_length);
-    uint64_t random = we_random_u64(); /* fresh ids each time, so that no prompt is in the KV cache */
-    struct we_bench_run warm_up;
-    we_status status = bench_once(model, options, options->generated_tokens < 4 ? options->generated_tokens : 4, &random,
-                                  &warm_up, error);
-    for (uint32_t i = 0; status == WE_OK && i < options->repeats; i++)
-        status = bench_once(model, options, options->generated_tokens, &random, &runs[i], error);
     return status;
 }

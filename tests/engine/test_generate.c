@@ -266,6 +266,13 @@ static void test_bench(void **state)
             assert_int_equal(we_bench(model, &options, runs, &error), WE_OK);
             for (int i = 0; i < 2; i++)
                 assert_true(runs[i].prefill_tps > 0 && runs[i].decode_tps > 0 && runs[i].time_to_first_token > 0);
+            /* Prompts that fill several batches, and more steps than a sequence may be ahead; then more than there is room for. */
+            options = (struct we_bench_options){.prompt_tokens = 300, .generated_tokens = 40, .repeats = 2, .sequences = 5};
+            assert_int_equal(we_bench(model, &options, runs, &error), WE_OK);
+            for (int i = 0; i < 2; i++)
+                assert_true(runs[i].prefill_tps > 0 && runs[i].decode_tps > 0 && runs[i].time_to_first_token > 0);
+            options.sequences = 9;
+            assert_error(we_bench(model, &options, runs, &error), &error, WE_INVALID_ARGUMENT, "room for 8", NULL);
         }
         struct we_request request = greedy_request(model, ids, 130, 2);
         struct we_result result = generate(model, &request);
