@@ -17,7 +17,9 @@ enum {
     WE_CPU_ALIGN = 64,                       /* activations are padded with zeros to a multiple of so many */
     WE_CPU_PANEL_ROWS = 32,                  /* rows of weights that are unpacked at a time */
     WE_CPU_PANEL_STRIDE = WE_CPU_BLOCK + 16, /* not a power of two, so that rows do not share cache sets */
-    WE_CPU_PANEL_BYTES = (WE_CPU_PANEL_ROWS + 1) * WE_CPU_PANEL_STRIDE * 4,
+    WE_CPU_PIECE_ROWS = 128, /* most rows of weights and tokens of one piece of a product */
+    WE_CPU_PIECE_TOKENS = 512,
+    WE_CPU_PANEL_BYTES = 336 * 1024, /* scratch memory of a product */
     WE_CPU_MOST_BLOCK_ROWS = 16,
     WE_CPU_ATTEND_ROWS = 6,    /* queries that share a pass over keys and values */
     WE_CPU_MAX_DIRECT = 4,     /* most tokens of a product that leaves weights packed */
@@ -57,7 +59,9 @@ struct we_cpu_matrix {
 };
 
 struct we_cpu_form_kernels {
-    uint32_t block_rows; /* rows that are packed together, at most WE_CPU_MOST_BLOCK_ROWS; 0: this set lacks the form */
+    uint32_t piece_rows;   /* of weights in a piece of the work, if there are enough */
+    uint32_t piece_tokens; /* most tokens in a piece */
+    uint32_t block_rows;   /* rows that are packed together, at most WE_CPU_MOST_BLOCK_ROWS; 0: this set lacks the form */
     /* Bytes of one row of `width` values; a block takes block_rows times as many. A multiple of 64. */
     size_t (*row_bytes)(uint32_t width);
     /* Packs a block; num_rows <= block_rows, the rows that are missing become 0. out: aligned to 64. */

@@ -1,18 +1,24 @@
 /* The table of one instruction set. */
 #include "backend/cpu/kernels.h"
 
+enum { PANEL = WE_CPU_PANEL_ROWS, PIECE = WE_CPU_PIECE_ROWS };
+
 extern const struct we_cpu_kernels KERNEL(kernels);
 const struct we_cpu_kernels KERNEL(kernels) = {
     .name = KERNEL_TEXT(WE_CPU_ISA),
-    .forms =
-        {
-            [WE_CPU_FORM_F32] = {1, KERNEL(float_bytes), KERNEL(pack_floats), KERNEL(multiply)},
-            [WE_CPU_FORM_F32_NIBBLES] = {1, KERNEL(float_bytes), KERNEL(pack_nibble_floats), KERNEL(multiply)},
+    .forms = {
+        [WE_CPU_FORM_F32] = {PANEL, 256, 1, KERNEL(float_bytes), KERNEL(pack_floats), KERNEL(multiply)},
+        [WE_CPU_FORM_F32_NIBBLES] = {PANEL, 256, 1, KERNEL(float_bytes), KERNEL(pack_nibble_floats), KERNEL(multiply)},
 #ifdef HAS_INT16
-            [WE_CPU_FORM_INT16_NIBBLES] = {1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles), KERNEL(multiply_int16)},
-            [WE_CPU_FORM_INT16] = {1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
+        [WE_CPU_FORM_INT16] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
+        [WE_CPU_FORM_INT16_NIBBLES] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles), KERNEL(multiply_int16)},
 #endif
-        },
+#ifdef HAS_BF16
+        [WE_CPU_FORM_BF16] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16), KERNEL(multiply_bf16)},
+        [WE_CPU_FORM_BF16_NIBBLES] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16_nibbles),
+                                      KERNEL(multiply_bf16)},
+#endif
+    },
 #ifdef HAS_BITS
     .int16_bits = true,
 #endif

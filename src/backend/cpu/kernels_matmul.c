@@ -379,6 +379,16 @@ static void unpack_panel(const struct we_cpu_matrix *m, uint32_t first, uint32_t
     }
 }
 
+void KERNEL(unpack_part)(const struct we_cpu_matrix *m, uint32_t row, uint32_t k, uint32_t n, float *out)
+{
+    struct row_data rows;
+    struct group_values g;
+    row_data_at(m, row, row + 1, &rows);
+    if (m->linear->mode != WE_QUANT_NONE)
+        load_groups(m->format, m, &rows, 1, k, n, &g);
+    unpack_panel_row(m, &rows, 0, &g, k, n, out);
+}
+
 /* ROWS rows of a panel by `tokens` tokens over n inputs (a multiple of LANES). */
 INLINE void tile(const int tokens, const float *w, const float *x, size_t x_stride, uint32_t n, float out[][ROWS])
 {

@@ -8,7 +8,7 @@ enum {
 };
 
 struct cut {
-    uint32_t rows; /* of the matrix in a piece */
+    uint32_t rows, tokens;   /* in a piece */
     uint32_t row_pieces, token_pieces;
 };
 
@@ -17,22 +17,29 @@ static uint32_t ceil_div(uint32_t a, uint32_t b)
     return (a + b - 1) / b;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 static struct cut cut_product(const struct we_cpu_worker *w, const struct we_cpu_product *p, uint32_t all_rows)
 {
-    const uint32_t rows = p->matrix->linear->rows, tokens = p->num_rows;
-    struct cut cut = {.token_pieces = ceil_div(tokens, WE_CPU_TOKEN_BLOCK)};
-    uint32_t most = WE_CPU_PIECE_VALUES / (tokens < WE_CPU_TOKEN_BLOCK ? tokens : WE_CPU_TOKEN_BLOCK);
-    uint32_t wanted = WE_CPU_PANEL_ROWS;
-    if (tokens < WE_CPU_PANEL_ROWS) {
+    const struct we_cpu_form_kernels *kernels = &w->kernels->forms[p->form];
+    const uint32_t rows = p->matrix->linear->rows, tokens = p->num_rows, block = kernels->block_rows;
+    struct cut cut = {.tokens = kernels->piece_tokens};
+    if (p->second)
+        cut.tokens = least(cut.tokens, w->kernels->forms[p->second_form].piece_tokens);
+    cut.token_pieces = ceil_div(tokens, cut.tokens);
+    cut.tokens = ceil_div(ceil_div(tokens, cut.token_pieces), WE_CPU_MOST_BLOCK_ROWS) * WE_CPU_MOST_BLOCK_ROWS;
+    uint32_t wanted = kernels->piece_rows;
+    if (tokens < WE_CPU_PANEL_ROWS && block == 1) {
         size_t bytes = p->matrix->row_bytes + 2 * p->matrix->group_row_bytes;
         wanted = (uint32_t)(PIECE_BYTES / bytes);
     }
-    uint32_t fair = all_rows * cut.token_pieces / (w->executor->threads * PIECES_PER_WORKER);
-    if (wanted > fair)
-        wanted = fair;
-    if (wanted > most)
-        wanted = most;
-    cut.rows = wanted < 8 ? 8 : wanted & ~3u;
+    wanted = least(wanted, all_rows * cut.token_pieces / (w->executor->threads * PIECES_PER_WORKER));
+    wanted = least(wanted, WE_CPU_PIECE_VALUES / least(tokens, cut.tokens));
+    const uint32_t unit = block > 1 ? 32 : 8; /* fewer leave a panel half empty */
+    cut.rows = wanted < unit ? unit : wanted / (unit / 2) * (unit / 2);
     cut.row_pieces = ceil_div(rows, cut.rows);
     return cut;
 }
@@ -84,9 +91,9 @@ void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *produ
             return;
         const struct we_cpu_product *p = &products[i];
         uint32_t first = (piece - begin) % cuts[i].row_pieces * cuts[i].rows;
-        uint32_t token = (piece - begin) / cuts[i].row_pieces * WE_CPU_TOKEN_BLOCK;
+        uint32_t token = (piece - begin) / cuts[i].row_pieces * cuts[i].tokens;
         uint32_t rows = p->matrix->linear->rows - first, tokens = p->num_rows - token;
         piece_of(w, p, first, rows < cuts[i].rows ? rows : cuts[i].rows, token,
-                 tokens < WE_CPU_TOKEN_BLOCK ? tokens : WE_CPU_TOKEN_BLOCK);
+                 least(tokens, cuts[i].tokens));
     }
 }

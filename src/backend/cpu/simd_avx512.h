@@ -110,6 +110,15 @@ INLINE void v_prefetch(const void *p, size_t ahead)
     _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T0);
 }
 
+#if defined(__AVX512BF16__)
+#define HAS_BF16
+/* The value that stands at position i of 64: the reverse of NIBBLE_POSITION. */
+#define NIBBLE_SOURCE(i) (8 * ((i) & 7) + 4 * ((i) >> 3 & 1) + (i) / 16)
+#endif
+#if defined(__AMX_BF16__)
+#define HAS_TILES
+#endif
+
 /* ---- integers ---- */
 
 #define HAS_INT16
