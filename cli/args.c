@@ -66,7 +66,7 @@ int we_fail_text(const struct we_command *command, const char *format, ...)
 
 /* ---- parsing ---- */
 
-static const struct we_option common_options[] = {
+static const struct we_option common_options[] = { /* the first one where there are settings */
     {"--config-file", NULL, "FILE", "read this .env file instead of ./.env", WE_VALUE_FILE},
     {"--help", "-h", NULL, "show this help"},
 };
@@ -81,10 +81,39 @@ static const struct we_option *find_option(const struct we_command *command, con
     for (size_t i = 0; i < command->num_options; i++)
         if (option_is(&command->options[i], flag))
             return &command->options[i];
-    for (size_t i = 0; i < sizeof common_options / sizeof *common_options; i++)
+    for (size_t i = command->settings ? 0 : 1; i < sizeof common_options / sizeof *common_options; i++)
         if (option_is(&common_options[i], flag))
             return &common_options[i];
     return NULL;
+}
+
+/* A setting's flag, as an option. */
+static struct we_option option_of(const struct we_setting *setting)
+{
+    struct we_option option = {setting->flag, setting->alias, setting->argument, setting->help, WE_VALUE_ANY, setting->choices};
+    if (setting->id == WE_SETTING_MODEL)
+        option.kind = WE_VALUE_MODEL;
+    else if (setting->type == WE_SETTING_PATH)
+        option.kind = strcmp(setting->argument, "DIR") == 0 ? WE_VALUE_DIRECTORY : WE_VALUE_FILE;
+    return option;
+}
+
+bool we_command_flag(const struct we_command *command, size_t index, struct we_option *flag)
+{
+    if (index < command->num_options) {
+        *flag = command->options[index];
+        return true;
+    }
+    index -= command->num_options;
+    for (int id = 0; id < WE_NUM_SETTINGS; id++)
+        if ((command->settings >> id & 1) && we_setting_row(id)->flag && index-- == 0) {
+            *flag = option_of(we_setting_row(id));
+            return true;
+        }
+    index += command->settings ? 0 : 1; /* no settings: no --config-file */
+    if (index < sizeof common_options / sizeof *common_options)
+        *flag = common_options[index];
+    return index < sizeof common_options / sizeof *common_options;
 }
 
 static const struct we_setting *find_setting(const struct we_command *command, const char *flag)
@@ -120,15 +149,11 @@ static int unknown_flag(const struct we_command *command, const char *flag)
         return we_usage_error(command, "%s is not built yet", flag);
     const char *best = NULL;
     size_t distance = strlen(flag) / 3 + 1;
-    for (size_t i = 0; i < command->num_options; i++)
-        consider(flag, command->options[i].name, &best, &distance);
-    for (size_t i = 0; i < sizeof common_options / sizeof *common_options; i++)
-        consider(flag, common_options[i].name, &best, &distance);
-    for (int id = 0; id < WE_NUM_SETTINGS; id++)
-        if (command->settings >> id & 1) {
-            consider(flag, we_setting_row(id)->flag, &best, &distance);
-            consider(flag, we_setting_row(id)->alias, &best, &distance);
-        }
+    struct we_option option;
+    for (size_t i = 0; we_command_flag(command, i, &option); i++) {
+        consider(flag, option.name, &best, &distance);
+        consider(flag, option.alias, &best, &distance);
+    }
     if (best)
         return we_usage_error(command, "there is no option %s; did you mean %s?", flag, best);
     return we_usage_error(command, "there is no option %s", flag);
@@ -238,6 +263,8 @@ static bool check_operands(struct parser *p)
 static bool apply_settings(struct parser *p)
 {
     struct we_error error;
+    if (p->command->settings == 0)
+        return true; /* a broken .env must not keep someone from reading the help */
     if (we_settings_open(we_args_text(p->args, "--config-file"), &p->args->settings, &error) != WE_OK) {
         p->status = we_fail(p->command, &error);
         return false;
@@ -247,7 +274,7 @@ static bool apply_settings(struct parser *p)
             p->status = we_usage_error(p->command, "%s", error.message);
             return false;
         }
-    if (p->command->settings && we_settings_check(p->args->settings, &error) != WE_OK) {
+    if (we_settings_check(p->args->settings, &error) != WE_OK) {
         p->status = we_usage_error(p->command, "%s", error.message);
         return false;
     }

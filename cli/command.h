@@ -8,13 +8,14 @@
 enum we_exit { WE_EXIT_OK = 0, WE_EXIT_FAILED = 1, WE_EXIT_USAGE = 2, WE_EXIT_INTERRUPTED = 130 };
 
 /* What the value of an option is, for completion. */
-enum we_value_kind { WE_VALUE_ANY = 0, WE_VALUE_FILE, WE_VALUE_MODEL };
+enum we_value_kind { WE_VALUE_ANY = 0, WE_VALUE_FILE, WE_VALUE_DIRECTORY, WE_VALUE_MODEL, WE_VALUE_COMMAND };
 
 struct we_option {
     const char *name, *alias; /* "--prompt", "-p" or NULL */
     const char *argument;     /* what help calls the value; NULL: a switch without one */
     const char *help;
     enum we_value_kind kind;
+    const char *choices;      /* "a|b": what it may be; NULL: anything of its kind */
 };
 
 struct we_args;
@@ -25,6 +26,7 @@ struct we_command {
     const char *synopsis;                 /* what follows the name in "Usage:" */
     uint32_t min_operands, max_operands;
     enum we_value_kind operand_kind;
+    const char *operand_choices;          /* "a|b" or NULL */
     const struct we_option *options;      /* (num_options) */
     size_t num_options;
     uint64_t settings;                    /* bit i: takes the flag of setting i */
@@ -51,6 +53,9 @@ extern const size_t we_num_commands;
 
 /* NULL if there is none of that name. */
 const struct we_command *we_command_find(const char *name);
+/* The flags that a command takes, one after the other: its own options, then settings, then those of all commands. False: index
+ * is behind the last one. */
+bool we_command_flag(const struct we_command *command, size_t index, struct we_option *flag);
 /* Planned, but not built yet. */
 bool we_command_is_planned(const char *name);
 

@@ -12,7 +12,8 @@
 #include <whisperengine_tools.h>
 
 static const struct we_option options[] = {
-    {"--dtype", NULL, "NAME", "type of scales and plain weights: float16, bfloat16, float32 (the one that keeps them exact)"},
+    {"--dtype", NULL, "NAME", "type of scales and plain weights: float16, bfloat16, float32 (the one that keeps them exact)",
+     WE_VALUE_ANY, "float16|bfloat16|float32"},
 };
 
 static bool show_progress(void *context, uint64_t done, uint64_t total)

@@ -161,5 +161,6 @@ const struct we_command we_command_help = {
     .summary = "this overview, or what one command takes",
     .synopsis = "[COMMAND]",
     .max_operands = 1,
+    .operand_kind = WE_VALUE_COMMAND,
     .run = run_command,
 };

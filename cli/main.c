@@ -8,7 +8,7 @@
 
 const struct we_command *const we_commands[] = {
     &we_command_run,      &we_command_chat,       &we_command_list,   &we_command_show,   &we_command_convert, &we_command_bench,
-    &we_command_tokenize, &we_command_detokenize, &we_command_render, &we_command_logits, &we_command_help,
+    &we_command_tokenize, &we_command_detokenize, &we_command_render, &we_command_logits, &we_command_completion, &we_command_help,
 };
 const size_t we_num_commands = sizeof we_commands / sizeof *we_commands;
 
