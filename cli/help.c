@@ -130,7 +130,7 @@ int we_unknown_command(const char *name)
     if (we_command_is_planned(name))
         return we_usage_error(NULL, "'%s' is not built yet", name);
     const struct we_command *best = NULL;
-    size_t best_distance = strlen(name) / 3 + 2;
+    size_t best_distance = strlen(name) < 6 ? 2 : strlen(name) / 3 + 1;
     for (size_t i = 0; i < we_num_commands; i++) {
         size_t distance = we_str_distance(we_str_c(name), we_str_c(we_commands[i]->name));
         if (distance < best_distance) {
