@@ -307,7 +307,8 @@ static we_status render(const struct we_chat_template *chat_template, const stru
     status = we_jinja_render(named->jinja, &object, &limits, out, error);
     if (status == WE_OK && (status = we_chat_request_cut(request, out, start, error)) != WE_OK) {
         out->length = start;
-        out->data[start] = '\0';
+        if (out->data) /* the prompt may be empty */
+            out->data[start] = '\0';
     }
     return status;
 }

@@ -160,7 +160,7 @@ static bool fill_defaults(struct we_jrun *run, struct we_jframe *frame, const st
         struct we_jvalue *slot = &frame->slots[parameter->name.slot];
         if (slot->kind == WE_J_MISSING)
             *slot = i >= first ? we_jeval(run, frame, value)
-                               : we_jundefined(run, "a parameter of the macro was not provided", we_jkind_value(WE_J_MISSING),
+                               : we_jundefined(run, "parameter % was not provided", we_jkind_value(WE_J_MISSING),
                                                we_jstring(parameter->name.text));
         if (slot->kind == WE_J_FAILED)
             return false;
@@ -170,16 +170,25 @@ static bool fill_defaults(struct we_jrun *run, struct we_jframe *frame, const st
     return true;
 }
 
+struct we_jframe *we_jmacro_frame(struct we_jrun *run, const struct we_jmacro_node *macro, struct we_jframe *outer,
+                                  const struct we_jargs *args)
+{
+    struct we_jframe *frame = we_jframe_new(run, &macro->code, outer);
+    if (frame == NULL || !fill_parameters(run, frame, macro, args))
+        return NULL;
+    we_jscope_enter(run, frame, &macro->scope);
+    return fill_defaults(run, frame, macro) ? frame : NULL;
+}
+
 struct we_jvalue we_jcall_macro(struct we_jrun *run, struct we_jmacro *macro, const struct we_jargs *args)
 {
+    if (!we_jenter(run))
+        return we_jfailed();
     const struct we_jmacro_node *node = macro->node->macro.macro;
-    struct we_jframe *frame = we_jframe_new(run, &node->code, macro->outer);
-    if (frame == NULL || !we_jenter(run) || !fill_parameters(run, frame, node, args))
-        return we_jfailed();
-    we_jscope_enter(run, frame, &node->scope);
-    if (!fill_defaults(run, frame, node))
-        return we_jfailed();
+    struct we_jframe *frame = we_jmacro_frame(run, node, macro->outer, args);
     enum we_jflow flow;
+    if (frame == NULL)
+        return we_jfailed();
     struct we_jvalue text = we_jcapture(run, frame, node->body, &flow);
     we_jleave(run);
     return text;

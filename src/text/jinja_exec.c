@@ -428,11 +428,8 @@ static struct we_jvalue macro_value(struct we_jrun *run, struct we_jframe *frame
 static enum we_jflow exec_call_block(struct we_jrun *run, struct we_jframe *frame, const struct we_jnode *node)
 {
     if (node->macro.call == NULL) { /* generation */
-        struct we_jframe *inner = we_jframe_new(run, &node->macro.macro->code, frame);
-        if (inner == NULL)
-            return WE_J_STOP;
-        we_jscope_enter(run, inner, &node->macro.macro->scope);
-        return we_jexec(run, inner, node->macro.macro->body);
+        struct we_jframe *inner = we_jmacro_frame(run, node->macro.macro, frame, &(struct we_jargs){0});
+        return inner ? we_jexec(run, inner, node->macro.macro->body) : WE_J_STOP;
     }
     struct we_jvalue caller = macro_value(run, frame, node);
     struct we_jvalue text = caller.kind == WE_J_FAILED ? caller : we_jeval_call(run, frame, node->macro.call, caller);
@@ -448,7 +445,7 @@ bool we_jexec_block(struct we_jrun *run, const struct we_jblock *block)
         frame->slots[block->self_slot] = we_jkind_value(WE_J_SELF);
     if (block->super_slot != WE_J_NO_SLOT)
         frame->slots[block->super_slot] =
-            we_jundefined(run, "there is no parent block of that name", we_jkind_value(WE_J_MISSING), we_jstring_c("super"));
+            we_jundefined(run, "there is no parent block called %.", we_jkind_value(WE_J_MISSING), we_jstring(block->name));
     we_jscope_enter(run, frame, &block->scope);
     enum we_jflow flow = we_jexec(run, frame, block->body);
     we_jleave(run);

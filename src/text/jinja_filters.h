@@ -17,6 +17,12 @@ struct we_jgetter {
 bool we_jgetter_init(struct we_jrun *run, struct we_jgetter *getter, struct we_jvalue attribute);
 struct we_jvalue we_jgetter_get(struct we_jrun *run, const struct we_jgetter *getter, struct we_jvalue item);
 
+/* The `reverse` of a sort, which Python takes as an integer. */
+static inline int we_jreverse(struct we_jrun *run, struct we_jvalue value)
+{
+    int64_t number;
+    return we_jarg_int(run, value, 0, &number) ? number != 0 : -1;
+}
 /* Whether an optional argument is true: 1, 0 or -1. */
 static inline int we_jflag(struct we_jrun *run, struct we_jvalue value)
 {

@@ -68,7 +68,7 @@ static bool init_getters(struct we_jrun *run, struct we_jvalue attribute, bool i
 
 static struct we_jvalue filter_sort(struct we_jrun *run, struct we_jvalue *a)
 {
-    int reverse = we_jflag(run, a[1]), case_sensitive = we_jflag(run, a[2]);
+    int reverse = we_jreverse(run, a[1]), case_sensitive = we_jflag(run, a[2]);
     struct we_jgetter *getters;
     size_t count;
     if (reverse < 0 || case_sensitive < 0 || !init_getters(run, a[3], !case_sensitive, &getters, &count))
@@ -87,7 +87,7 @@ static struct we_jvalue filter_sort(struct we_jrun *run, struct we_jvalue *a)
 
 static struct we_jvalue filter_dictsort(struct we_jrun *run, struct we_jvalue *a)
 {
-    int case_sensitive = we_jflag(run, a[1]), reverse = we_jflag(run, a[3]);
+    int case_sensitive = we_jflag(run, a[1]), reverse = we_jreverse(run, a[3]);
     bool by_value = a[2].kind == WE_J_STRING && we_str_equal_c(we_jtext(a[2]), "value");
     if (case_sensitive < 0 || reverse < 0)
         return we_jfailed();

@@ -161,7 +161,7 @@ static struct we_jvalue filter_truncate(struct we_jrun *run, struct we_jvalue *a
     if (a[4].kind == WE_J_NONE)
         a[4] = we_jkind_value(WE_J_MISSING);
     if (kill_words < 0 || !we_jarg_int(run, a[1], 255, &length) || !we_jarg_int(run, a[4], 5, &leeway) ||
-        !we_jarg_string(run, "the end", end))
+        !we_jarg_string(run, "the end", end) || !we_jcharge_bytes(run, end.length))
         return we_jfailed();
     int64_t end_length = (int64_t)we_jcharacters(we_jtext(end));
     if (length < end_length || leeway < 0)
@@ -175,6 +175,8 @@ static struct we_jvalue filter_truncate(struct we_jrun *run, struct we_jvalue *a
         return we_jfail(run, "truncate of a value of type '%s'", we_jtype_name(a[0]));
     }
     struct we_str text = we_jtext(a[0]);
+    if (!we_jcharge_bytes(run, text.length))
+        return we_jfailed();
     characters = we_jcharacters(text);
     if (length > INT64_MAX - leeway || (int64_t)characters <= length + leeway)
         return a[0];
@@ -192,7 +194,7 @@ static struct we_jvalue filter_truncate(struct we_jrun *run, struct we_jvalue *a
 static struct we_jvalue filter_wordcount(struct we_jrun *run, struct we_jvalue *a)
 {
     struct we_jvalue value = we_jsoft_string(run, a[0]);
-    if (value.kind == WE_J_FAILED || !we_jcharge_bytes(run, value.length))
+    if (value.kind == WE_J_FAILED || !we_jcharge_bytes(run, 4 * (size_t)value.length))
         return we_jfailed();
     int64_t count = 0;
     bool inside = false;

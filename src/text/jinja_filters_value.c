@@ -78,7 +78,8 @@ static struct we_jvalue filter_int(struct we_jrun *run, struct we_jvalue *a)
             return we_jfail(run, "an integer beyond 64 bits, which is not supported");
         if (known)
             return we_jint(integer);
-        return we_jparse_float(we_jtext(a[0]), &number) ? from_float(run, number, otherwise) : otherwise;
+        known = we_jparse_float(run, we_jtext(a[0]), &number);
+        return known < 0 ? we_jfailed() : known ? from_float(run, number, otherwise) : otherwise;
     }
     default:
         return otherwise;
@@ -93,8 +94,10 @@ static struct we_jvalue filter_float(struct we_jrun *run, struct we_jvalue *a)
         return we_jfloat(we_jas_double(a[0]));
     if (a[0].kind == WE_J_UNDEFINED)
         return we_jfail_undefined(run, a[0]);
-    if (a[0].kind == WE_J_STRING || a[0].kind == WE_J_BIG)
-        return we_jparse_float(we_jtext(a[0]), &number) ? we_jfloat(number) : otherwise;
+    if (a[0].kind == WE_J_STRING || a[0].kind == WE_J_BIG) {
+        int known = we_jparse_float(run, we_jtext(a[0]), &number);
+        return known < 0 ? we_jfailed() : known ? we_jfloat(number) : otherwise;
+    }
     return otherwise;
 }
 

@@ -323,6 +323,7 @@ struct braces {
     const struct we_jargs *args;
     int64_t next; /* automatic number; -1 once one was given */
     unsigned depth;
+    bool escapes; /* the format is markup: what is put into it is escaped */
 };
 
 /* The value of "name", "0", "" with ".attribute" and "[key]" behind it. */
@@ -407,7 +408,14 @@ static bool write_field(struct braces *braces, struct we_str text)
     struct we_jvalue spec = we_jtext_end(run, begin);
     if (spec.kind == WE_J_FAILED || value.kind == WE_J_FAILED)
         return false;
-    struct we_jvalue result = we_jformat_value(run, value, we_jtext(spec));
+    bool markup = braces->escapes && value.kind == WE_J_STRING && value.flags & WE_J_MARKUP;
+    if (markup && spec.length) {
+        we_jfail(run, "Unsupported format specification for Markup.");
+        return false;
+    }
+    struct we_jvalue result = markup ? value : we_jformat_value(run, value, we_jtext(spec));
+    if (braces->escapes && result.kind != WE_J_FAILED)
+        result = we_jescape(run, result);
     return result.kind != WE_J_FAILED && we_jwrite(run, we_jtext(result));
 }
 
@@ -452,11 +460,12 @@ static bool write_braces(struct braces *braces, struct we_str format)
 
 struct we_jvalue we_jformat_braces(struct we_jrun *run, struct we_jvalue format, const struct we_jargs *args)
 {
-    struct braces braces = {.run = run, .args = args};
+    struct braces braces = {.run = run, .args = args, .escapes = format.flags & WE_J_MARKUP};
     size_t begin = we_jtext_begin(run);
-    if (format.flags & WE_J_MARKUP)
-        return we_jfail(run, "format() of a string that is marked as safe, which is not supported");
-    return write_braces(&braces, we_jtext(format)) ? we_jtext_end(run, begin) : we_jfailed();
+    if (!write_braces(&braces, we_jtext(format)))
+        return we_jfailed();
+    struct we_jvalue text = we_jtext_end(run, begin);
+    return braces.escapes ? we_jmarkup(text) : text;
 }
 
 /* ---- "%s" % x ---- */

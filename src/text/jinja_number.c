@@ -153,15 +153,14 @@ int we_jparse_int(struct we_str text, int base, int64_t *value)
     return fits ? 1 : -1;
 }
 
-bool we_jparse_float(struct we_str text, double *value)
+int we_jparse_float(struct we_jrun *run, struct we_str text, double *value)
 {
     text = we_jstrip_space(text, true, true);
-    char stack[128], *copy = text.length < sizeof stack ? stack : malloc(text.length + 1);
-    if (copy == NULL || text.length == 0) {
-        if (copy != stack)
-            free(copy);
-        return false;
-    }
+    if (text.length == 0)
+        return 0;
+    char stack[128], *copy = text.length < sizeof stack ? stack : we_jalloc(run, text.length + 1, 1);
+    if (copy == NULL)
+        return -1;
     size_t n = 0, i = 0, digits = 0;
     bool fine = true;
     if (text.data[0] == '+' || text.data[0] == '-')
@@ -203,8 +202,6 @@ bool we_jparse_float(struct we_str text, double *value)
     } else {
         fine = false;
     }
-    if (copy != stack)
-        free(copy);
     return fine;
 }
 

@@ -66,7 +66,7 @@ static bool grow_names(struct we_jreader *reader)
         return false;
     for (size_t i = 0; i < jinja->num_names; i++) {
         names[i] = jinja->names[i];
-        size_t at = (size_t)we_str_hash(names[i], 0) & (2 * capacity - 1);
+        size_t at = (size_t)we_str_hash(names[i], (uint64_t)(uintptr_t)reader) & (2 * capacity - 1);
         while (table[at])
             at = (at + 1) & (2 * capacity - 1);
         table[at] = (uint32_t)i + 1;
@@ -83,7 +83,7 @@ bool we_jintern(struct we_jreader *reader, struct we_str text, uint32_t *number)
     struct we_jinja *jinja = reader->jinja;
     if (jinja->num_names == reader->names_capacity && !grow_names(reader))
         return false;
-    size_t mask = reader->name_table_size - 1, at = (size_t)we_str_hash(text, 0) & mask;
+    size_t mask = reader->name_table_size - 1, at = (size_t)we_str_hash(text, (uint64_t)(uintptr_t)reader) & mask;
     for (; reader->name_table[at]; at = (at + 1) & mask) {
         *number = reader->name_table[at] - 1;
         if (we_str_equal(jinja->names[*number], text))

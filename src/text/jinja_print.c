@@ -224,8 +224,11 @@ struct we_jvalue we_jsoft_string(struct we_jrun *run, struct we_jvalue value)
 
 bool we_jprint_undefined_message(struct we_jrun *run, const struct we_jundefined *undefined)
 {
-    if (undefined == NULL || undefined->hint)
-        return we_jwrite_c(run, undefined ? undefined->hint : "the value is undefined");
+    if (undefined == NULL || undefined->hint) {
+        const char *hint = undefined ? undefined->hint : "the value is undefined", *name = strchr(hint, '%');
+        return we_jwrite(run, we_str(hint, name ? (size_t)(name - hint) : strlen(hint))) &&
+               (name == NULL || (print_repr(run, undefined->name, NULL) && we_jwrite_c(run, name + 1)));
+    }
     if (undefined->unsafe)
         return we_jwrite_c(run, "access to attribute ") && print_repr(run, undefined->name, NULL) && we_jwrite_c(run, " of '") &&
                we_jwrite_c(run, we_jtype_name(undefined->object)) && we_jwrite_c(run, "' object is unsafe.");

@@ -169,6 +169,9 @@ struct we_jmacro {
     const struct we_jnode *node; /* MACRO or CALL_BLOCK */
     struct we_jframe *outer;
 };
+/* The variables of a call, its arguments among them; NULL: failed. */
+struct we_jframe *we_jmacro_frame(struct we_jrun *run, const struct we_jmacro_node *macro, struct we_jframe *outer,
+                                  const struct we_jargs *args);
 struct we_jvalue we_jcall_macro(struct we_jrun *run, struct we_jmacro *macro, const struct we_jargs *args);
 
 struct we_jloop {
@@ -196,9 +199,9 @@ size_t we_jfloat_repr(double value, char out[WE_J_FLOAT_TEXT]);
 double we_jparse_double(const char *text); /* in the C locale; `text` is terminated */
 /* snprintf with one double, in the C locale; the length, as snprintf gives it. */
 int we_jprint_double(char *out, size_t size, const char *format, int precision, double value);
-/* Python's int(text, base) and float(text): 1, 0 when the text is no number, -1 when it is too large. */
+/* Python's int(text, base) and float(text): 1, 0 when the text is no number, -1 when an integer is too large, or failed. */
 int we_jparse_int(struct we_str text, int base, int64_t *value);
-bool we_jparse_float(struct we_str text, double *value);
+int we_jparse_float(struct we_jrun *run, struct we_str text, double *value);
 /* A double that is an integer below 2^63 in size. */
 bool we_jdouble_to_int(double value, int64_t *integer);
 

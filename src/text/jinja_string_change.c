@@ -134,7 +134,8 @@ static struct we_jvalue method_zfill(struct we_jrun *run, struct we_jvalue *a)
     if (!we_jwrite(run, we_str(text.data, sign)) || !we_jwrite_repeat(run, we_str_c("0"), zeros) ||
         !we_jwrite(run, we_str(text.data + sign, text.length - sign)))
         return we_jfailed();
-    return we_jtext_end(run, begin);
+    struct we_jvalue result = we_jtext_end(run, begin);
+    return a[0].flags & WE_J_MARKUP ? we_jmarkup(result) : result;
 }
 
 static struct we_jvalue method_expandtabs(struct we_jrun *run, struct we_jvalue *a)
@@ -151,7 +152,8 @@ static struct we_jvalue method_expandtabs(struct we_jrun *run, struct we_jvalue 
             return we_jfailed();
         column = c == '\n' || c == '\r' ? 0 : column + (c == '\t' ? spaces : 1);
     }
-    return we_jtext_end(run, begin);
+    struct we_jvalue result = we_jtext_end(run, begin);
+    return a[0].flags & WE_J_MARKUP ? we_jmarkup(result) : result;
 }
 
 static struct we_jvalue method_join(struct we_jrun *run, struct we_jvalue *a)

@@ -209,7 +209,7 @@ static bool character_is(uint32_t c, size_t at, enum kind kind)
 static struct we_jvalue all_are(struct we_jrun *run, struct we_jvalue string, enum kind kind)
 {
     struct we_str text = we_jtext(string);
-    if (!we_jcharge_bytes(run, text.length))
+    if (!we_jcharge_bytes(run, 4 * text.length))
         return we_jfailed();
     bool all = text.length > 0 || kind == ASCII || kind == PRINTABLE;
     for (size_t at = 0, size; all && at < text.length; at += size)
@@ -234,17 +234,17 @@ ALL_ARE(method_isidentifier, IDENTIFIER)
 
 static struct we_jvalue method_islower(struct we_jrun *run, struct we_jvalue *a)
 {
-    return we_jcharge_bytes(run, a[0].length) ? we_jbool(we_jis_all_case(we_jtext(a[0]), false)) : we_jfailed();
+    return we_jcharge_bytes(run, 4 * (size_t)a[0].length) ? we_jbool(we_jis_all_case(we_jtext(a[0]), false)) : we_jfailed();
 }
 
 static struct we_jvalue method_isupper(struct we_jrun *run, struct we_jvalue *a)
 {
-    return we_jcharge_bytes(run, a[0].length) ? we_jbool(we_jis_all_case(we_jtext(a[0]), true)) : we_jfailed();
+    return we_jcharge_bytes(run, 4 * (size_t)a[0].length) ? we_jbool(we_jis_all_case(we_jtext(a[0]), true)) : we_jfailed();
 }
 
 static struct we_jvalue method_istitle(struct we_jrun *run, struct we_jvalue *a)
 {
-    return we_jcharge_bytes(run, a[0].length) ? we_jbool(is_title(we_jtext(a[0]))) : we_jfailed();
+    return we_jcharge_bytes(run, 4 * (size_t)a[0].length) ? we_jbool(is_title(we_jtext(a[0]))) : we_jfailed();
 }
 
 const struct we_jcallable we_jstring_search_methods[] = {

@@ -254,8 +254,11 @@ static bool dict_place(struct we_jrun *run, const struct we_jdict *dict, struct 
             break;
         size_t entry = dict->index ? dict->index[at] - 1 : at;
         const struct we_jentry *found = &dict->entries[entry];
-        if (found->hash != hash)
+        if (found->hash != hash) {
+            if (probe % 16 == 15 && !we_jcharge(run, 1)) /* keys may have been chosen to meet */
+                return false;
             continue;
+        }
         int equal = key.kind == WE_J_STRING && found->key.kind == WE_J_STRING ? same_string(key, found->key)
                                                                               : we_jequal(run, key, found->key);
         if (equal < 0)

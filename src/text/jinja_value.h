@@ -98,7 +98,7 @@ struct we_jview {
     enum we_jview_kind which;
 };
 struct we_jundefined { /* what a message about it needs */
-    const char *hint;
+    const char *hint;  /* the message, with % for the name; NULL: the usual one */
     struct we_jvalue object, name; /* object: MISSING for a variable */
     bool unsafe;
 };

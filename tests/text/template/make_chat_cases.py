@@ -1,27 +1,21 @@
 """Writes chat_cases.json: requests, and the prompts that transformers makes of them with the templates below (written for this
-test, in the styles that models use). With a folder of real templates also real_cases.json: only hashes of their prompts.
+test, in the styles that models use). With a folder of real templates also real_cases.json: requests, random ones among them,
+and only hashes of the prompts.
+
+A prompt is null where transformers raises an error, and an object with "raised" where the template did.
 
 Usage: make_chat_cases.py chat_cases.json [FOLDER real_cases.json]"""
-import datetime
 import json
 import os
+import random
 import sys
 import tempfile
 
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import chat_template_utils
 
-NOW = 1767323045  # 2026-01-02 03:04:05 UTC
-
-
-class FixedTime(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc).replace(tzinfo=None)
-
-
-chat_template_utils.datetime = FixedTime
+import random_requests
+from transformers_oracle import NOW, apply, plain_tokenizer
 
 TEMPLATES = {
     "chatml": "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
@@ -166,6 +160,82 @@ TEMPLATES = {
     {{- '<|im_start|>assistant\\n' }}
     {%- if enable_thinking is defined and enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}
 {%- endif %}""",
+    "gemma": """{{ bos_token }}
+{%- if messages[0]['role'] == 'system' -%}
+    {%- if messages[0]['content'] is string -%}
+        {%- set first_user_prefix = messages[0]['content'] + '\\n\\n' -%}
+    {%- else -%}
+        {%- set first_user_prefix = messages[0]['content'][0]['text'] + '\\n\\n' -%}
+    {%- endif -%}
+    {%- set loop_messages = messages[1:] -%}
+{%- else -%}
+    {%- set first_user_prefix = '' -%}
+    {%- set loop_messages = messages -%}
+{%- endif -%}
+{%- for message in loop_messages -%}
+    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}
+        {{ raise_exception('roles must alternate user/assistant/...; found ' ~ message['role'] ~ ' at ' ~ loop.index) }}
+    {%- endif -%}
+    {{ '<turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\\n' + (first_user_prefix if loop.first else '') }}
+    {%- if message['content'] is string -%}
+        {{ message['content'] | trim }}
+    {%- elif message['content'] is iterable -%}
+        {%- for item in message['content'] -%}
+            {%- if item['type'] == 'image' -%}{{ '<image>' }}{%- elif item['type'] == 'text' -%}{{ item['text'] | trim }}{%- endif -%}
+        {%- endfor -%}
+    {%- else -%}
+        {{ raise_exception('no content') }}
+    {%- endif -%}
+    {{ '<end>\\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<turn>model\\n' }}{%- endif -%}
+""",
+    "harmony": """{%- macro type_of(spec, depth=0) -%}
+    {%- if spec.type == 'array' -%}{{ type_of(spec['items'], depth + 1) }}[]
+    {%- elif spec.type is iterable and spec.type is not string -%}{{ spec.type | join(' | ') }}
+    {%- elif spec.enum -%}{{ '"' ~ spec.enum | join('" | "') ~ '"' }}
+    {%- elif spec.type == 'object' and spec.properties -%}
+        {{- '{\\n' }}
+        {%- for name, inner in spec.properties.items() -%}
+            {{ '  ' * depth }}{{ name }}{{ '' if name in (spec.required or []) else '?' }}: {{ type_of(inner, depth + 1) }}
+            {%- if inner.default is defined %} = {{ inner.default | tojson }}{% endif %}{{ ', // ' ~ inner.description if inner.description }}
+            {{- '\\n' }}
+        {%- endfor -%}
+        }
+    {%- else -%}{{ spec.type | default('any', true) }}
+    {%- endif -%}
+{%- endmacro -%}
+{{ '<|start|>system<|message|>Reasoning: ' ~ reasoning_effort | default('medium') ~ ', ' ~ strftime_now('%Y-%m-%d') ~ '<|end|>' }}
+{%- if tools %}
+    {{- '<|start|>developer<|message|>namespace functions {\\n' }}
+    {%- for tool in tools %}{% set tool = tool.function %}
+        {{- '// ' ~ tool.description ~ '\\n' if tool.description else '' }}type {{ tool.name }} = (_: {{ type_of(tool.parameters or {}) }}) => any;
+    {% endfor %}
+    {{- '}<|end|>' }}
+{%- endif %}
+{%- set last = namespace(call=none) %}
+{%- for message in messages recursive %}
+    {%- if message.tool_calls %}
+        {%- if message.reasoning_content %}{{ '<|start|>assistant<|channel|>analysis<|message|>' ~ message.reasoning_content ~ '<|end|>' }}{% endif %}
+        {%- for call in message.tool_calls %}
+            {%- set last.call = call.function.name %}
+            {{- '<|start|>assistant to=functions.' ~ call.function.name ~ '<|message|>' ~ call.function.arguments | tojson ~ '<|call|>' }}
+        {%- endfor %}
+    {%- elif message.role == 'tool' %}
+        {%- if last.call is none %}{{ raise_exception('a tool answers, but none was called') }}{% endif %}
+        {{- '<|start|>functions.' ~ last.call ~ '<|message|>' ~ message.content | tojson ~ '<|end|>' }}
+    {%- else %}
+        {%- if loop.last and not add_generation_prompt and message.thinking %}{{ '<|channel|>analysis<|message|>' + message.thinking }}{% endif %}
+        {{- '<|start|>' + message.role + '<|message|>' }}
+        {%- if message.content is string or message.content is not defined %}{{ message.content }}
+        {%- else %}{{ message.content | selectattr('type', 'equalto', 'text') | map(attribute='text') | join }}{% endif %}
+        {{- '<|return|>' if loop.last and message.role == 'assistant' else '<|end|>' }}
+    {%- endif %}
+{%- endfor %}
+{%- if documents %}{% for document in documents %}{{ '[' ~ loop.index ~ '] ' ~ document.title | upper ~ ': ' ~ document['text'] }}{% endfor %}{% endif %}
+{%- if add_generation_prompt %}<|start|>assistant{% endif %}
+""",
+    "silent": "{% if messages[0].content == 'never' %}x{% endif %}",
     "everything": "{{ messages | tojson }}|{{ tools | tojson }}|{{ documents | tojson }}|{{ add_generation_prompt }}|"
                   "{{ continue_final_message is defined }}|{{ bos_token }}|{{ thinking }}|{{ enable_thinking }}|{{ extra }}",
 }
@@ -220,6 +290,15 @@ REQUESTS = [
     {"messages": [user("Story"), assistant([{"type": "text", "text": "Once "}, {"type": "image"}])], "continue_final_message": True, **TOKENS},
     {"messages": [user("Story"), assistant("Once")], "continue_final_message": "no_such_field", **TOKENS},
     {"messages": [], **TOKENS},
+    {"messages": [{"role": "system", "content": [{"type": "text", "text": "Parts "}, {"type": "text", "text": "too"}]},
+                  user([{"type": "text", "text": " One "}, {"type": "text", "text": "two\n"}]), assistant([{"type": "text", "text": "Three"}])], **TOKENS},
+    {"messages": [user("Deep"), assistant(None, reasoning_content="Think\nhard", tool_calls=[CALL]), {"role": "tool", "content": {"a": [1, {"b": None}]}},
+                  assistant("Done", reasoning="Short")], "tools": [TOOL], "add_generation_prompt": False, **TOKENS},
+    {"messages": [user("Nested")], "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "required": ["list"], "properties": {
+        "list": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "default": [1.0, 1e-9]},
+        "o": {"type": "object", "properties": {"é": {"type": ["integer", "null"], "description": "tief"}, "z": {}}}}}}}],
+     "documents": [{"title": "straße", "text": "<a>"}, {"title": "B", "text": ""}], "reasoning_effort": "low", **TOKENS},
+    {"messages": [user("a"), assistant("b", tool_calls=[]), user("c")], "enable_thinking": None, **TOKENS},
     {"messages": [user("numbers")], "extra": {"big": 12345678901234567890, "float": 1e16, "small": 1e-7, "neg": -0.0, "t": True, "n": None}, **TOKENS},
     {"messages": [user("x")], "tools": None, "documents": None, "date_string": "31 Dec 1999", "reasoning_effort": "high", **TOKENS},
     {"messages": [user("x")], "bos_token": "", "eos_token": "", "add_generation_prompt": 0},
@@ -240,22 +319,6 @@ DIRECTORIES = [
     {"tokenizer_config.json": {"chat_template": SHOW}, "chat_template.jinja": "{{ messages | nope }}"},
 ]
 DIRECTORY_REQUESTS = [{"messages": [user("m")]}, {"messages": [user("m")], "tools": [TOOL]}, {"messages": [user("m")], "bos_token": "<mine>"}]
-
-
-def apply(tokenizer, request, **more):
-    request = json.loads(json.dumps(request))
-    messages = request.pop("messages")
-    continues = request.pop("continue_final_message", False)
-    generation = request.pop("add_generation_prompt", not continues)
-    try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation,
-                                             continue_final_message=continues, **request, **more)
-    except Exception:
-        return None
-
-
-def plain_tokenizer():
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
 
 
 def directory_case(files):
@@ -301,6 +364,28 @@ def write(path, value):
         file.write("\n")
 
 
+def real_requests():
+    """Those above, ones for templates that want more, and random ones, of which only the short ones are kept."""
+    rng = random.Random(6)
+    requests = list(REQUESTS)
+    for extra in ({"functions": "[]", "datetime": "2026-01-02"}, {"functions": [TOOL], "datetime": "now", "tools": [TOOL]},
+                  {"functions": json.dumps(TOOL), "datetime": "x", "tools": [TOOL, TOOL], "add_generation_prompt": False}):
+        requests.append({"messages": [SYSTEM, user("Weather?"), assistant("", tool_calls=[CALL]), {"role": "tool", "name": "get_weather", "content": "1"}],
+                         **extra, **TOKENS})
+        requests.append({"messages": [user("Hi"), assistant("Ho"), user("<b>")], **extra, **TOKENS})
+    while len(requests) < 110:
+        request = random_requests.random_request(rng)
+        if len(json.dumps(request)) < 1500:
+            requests.append(request)
+    return requests
+
+
+def digest(prompt):
+    if prompt is None:
+        return None
+    return f"{text_hash(prompt) >> 32:08x}" if isinstance(prompt, str) else prompt
+
+
 def main():
     tokenizer = plain_tokenizer()
     write(sys.argv[1], {
@@ -309,13 +394,14 @@ def main():
         "directory_requests": [json.dumps(r) for r in DIRECTORY_REQUESTS], "directories": [directory_case(d) for d in DIRECTORIES]})
     if len(sys.argv) < 4:
         return
-    real = {}
+    requests = real_requests()
+    real = {"now": NOW, "requests": [json.dumps(r, ensure_ascii=False) for r in requests], "templates": {}}
     for name in sorted(os.listdir(sys.argv[2])):
         if name.endswith(".jinja"):
             with open(os.path.join(sys.argv[2], name), encoding="utf-8") as file:
                 source = file.read()
-            prompts = [apply(tokenizer, r, chat_template=source) for r in REQUESTS]
-            real[name] = [None if p is None else f"{text_hash(p):016x}" for p in prompts]
+            prompts = [digest(apply(tokenizer, r, chat_template=source)) for r in requests]
+            real["templates"][name] = {"hash": f"{text_hash(source) >> 32:08x}", "prompts": prompts}
     write(sys.argv[3], real)
 
 

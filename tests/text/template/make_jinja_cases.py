@@ -1,10 +1,12 @@
 """Writes jinja_cases.json: small templates with what Jinja2 makes of them, in the environment that transformers sets up.
 
 Usage: make_jinja_cases.py jinja_cases.json
-A case is [template, output] or [template, null] where Jinja2 raises an error. All share the variables below."""
+A case is [template, output], or [template, null, kind, detail] where Jinja2 raises an error: "raised" by the template, with the
+message; "undefined" was used, with the message; "syntax", with the line; "other". All share the variables below."""
 import json
 import sys
 
+from jinja2 import exceptions
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
 VARIABLES = {
@@ -378,18 +380,57 @@ TEMPLATES = [
 
 def render(template):
     try:
-        return _compile_jinja_template(template).render(**json.loads(json.dumps(VARIABLES)))
-    except Exception:
-        return None
+        return [template, _compile_jinja_template(template).render(**json.loads(json.dumps(VARIABLES)))]
+    except exceptions.TemplateSyntaxError as error:
+        return [template, None, "syntax", error.lineno]
+    except exceptions.UndefinedError as error:
+        return [template, None, "undefined", error.message]
+    except Exception as error:
+        raised = type(error) is exceptions.TemplateError
+        return [template, None, "raised" if raised else "other", error.message if raised else None]
+
+
+def split(line):
+    """The expressions of a line, which commas separate."""
+    parts, start, depth, quote, at = [], 0, 0, None, 0
+    while at < len(line):
+        c = line[at]
+        if quote:
+            at += c == "\\"
+            quote = None if c == quote else quote
+        elif c in "'\"":
+            quote = c
+        elif c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif c == "," and depth == 0:
+            parts.append(line[start:at].strip())
+            start = at + 1
+        at += 1
+    return [part for part in parts + [line[start:].strip()] if part]
+
+
+def line_cases(line):
+    """One case for the whole line if it can be rendered, else one for what can and one for each expression that fails."""
+    whole = render("{{ " + line + " }}")
+    parts = split(line)
+    if whole[1] is not None or len(parts) < 2:
+        return [whole]
+    alone = [render("{{ " + part + " }}") for part in parts]
+    good = [part for part, case in zip(parts, alone) if case[1] is not None]
+    return ([render("{{ " + ", ".join(good) + " }}")] if good else []) + [case for case in alone if case[1] is None]
 
 
 def main():
-    templates = TEMPLATES + ["{{ " + line + " }}" for line in EXPRESSIONS.strip("\n").split("\n")]
-    cases = [[template, render(template)] for template in templates]
+    cases = [render(template) for template in TEMPLATES]
+    for line in EXPRESSIONS.strip("\n").split("\n"):
+        cases += line_cases(line)
     stable = [case for case in cases if case[1] is None or " at 0x" not in case[1]]
     with open(sys.argv[1], "w", encoding="utf-8") as file:
         file.write('{"variables": ' + json.dumps(VARIABLES, ensure_ascii=False) + ',\n"cases": [\n')
         file.write(",\n".join(json.dumps(case, ensure_ascii=False) for case in stable) + "\n]}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
