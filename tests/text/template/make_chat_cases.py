@@ -334,28 +334,12 @@ def directory_case(files):
                 "prompts": [apply(tokenizer, request) for request in DIRECTORY_REQUESTS]}
 
 
-MASK = (1 << 64) - 1
-
-
 def text_hash(text):
-    """we_str_hash of base/str.c, with seed 0."""
-    def mix(a, b):
-        product = a * b
-        return (product & MASK) ^ (product >> 64)
-    data, k0, k1 = text.encode(), 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
-    h, i = k0 ^ len(data), 0
-
-    def load(start, size):
-        return int.from_bytes(data[start:start + size], "little")
-    while i + 16 <= len(data):
-        h = mix(load(i, 8) ^ k0 ^ h, load(i + 8, 8) ^ k1)
-        i += 16
-    if i + 8 <= len(data):
-        h = mix(load(i, 8) ^ k0 ^ h, k1)
-        i += 8
-    if i < len(data):
-        h = mix(load(i, len(data) - i) ^ k1 ^ h, k0)
-    return mix(h, k1)
+    """FNV-1a of 64 bits."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
 
 
 def write(path, value):

@@ -15,7 +15,10 @@ static const char *templates_folder(void)
 
 static void print_hash(struct we_str text, char out[9])
 {
-    snprintf(out, 9, "%08x", (unsigned)(we_str_hash(text, 0) >> 32));
+    uint64_t value = 0xCBF29CE484222325u; /* FNV-1a */
+    for (size_t i = 0; i < text.length; i++)
+        value = (value ^ (unsigned char)text.data[i]) * 0x100000001B3u;
+    snprintf(out, 9, "%08x", (unsigned)(value >> 32));
 }
 
 static bool check_prompt(const char *name, size_t number, const struct we_chat_template *chat_template, struct we_str request,
