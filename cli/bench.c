@@ -80,6 +80,8 @@ static bool print_json(const struct bench *bench, const struct we_model_info *in
     we_json_number(&out, "prefill_tps_deviation", bench->prefill.deviation);
     we_json_number(&out, "decode_tps", bench->decode.mean);
     we_json_number(&out, "decode_tps_deviation", bench->decode.deviation);
+    we_json_integer(&out, "weight_bytes", info->weight_bytes);
+    we_json_integer(&out, "kv_position_bytes", info->kv_position_bytes);
     we_json_integer(&out, "peak_memory_bytes", bench->peak_memory);
     we_json_number(&out, "read_bandwidth", bench->bandwidth);
     we_json_number(&out, "bandwidth_fraction", bench->fraction);
