@@ -153,6 +153,13 @@ static void unpack(const struct we_cpu_matrix *m, uint32_t first, uint32_t count
 
 #ifdef HAS_TILES
 
+/* gcc's tile intrinsics do not tell the compiler what memory they read: without this, stores may come too late for them, or
+ * be left out. */
+INLINE void finish_stores(const void *address)
+{
+    __asm__ volatile("" : : "r"(address) : "memory");
+}
+
 static void configure(void)
 {
     struct {
@@ -164,6 +171,7 @@ static void configure(void)
         config.bytes[i] = 64;
         config.rows[i] = 16;
     }
+    finish_stores(&config);
     _tile_loadconfig(&config);
 }
 
@@ -173,6 +181,7 @@ INLINE void sweep_tiles(const bool two, bool add, const struct panel *panel, con
 {
     const size_t bytes = SUMS_STRIDE * sizeof(float);
     float *below = sums + 16 * (size_t)SUMS_STRIDE;
+    finish_stores(panel);
     if (add) {
         _tile_loadd(0, sums, bytes);
         _tile_loadd(2, below, bytes);
