@@ -3,12 +3,14 @@
 
 #include "input.h"
 #include "interrupt.h"
+#include "layout.h"
 #include "progress.h"
 #include "report.h"
 #include "terminal.h"
 
 #include "base/fs.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +28,12 @@ void we_chat_note(const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    struct we_buf folded = {0};
+    we_fold(&folded, text, we_terminal_is(STDERR_FILENO) ? we_terminal_width(STDERR_FILENO) : UINT_MAX, 0, 0);
     we_out_flush();
-    fprintf(stderr, "%s%s%s\n", we_terminal_style(STDERR_FILENO, WE_STYLE_DIM), text,
+    fprintf(stderr, "%s%s%s", we_terminal_style(STDERR_FILENO, WE_STYLE_DIM), folded.failed ? text : folded.data,
             we_terminal_style(STDERR_FILENO, WE_STYLE_NONE));
+    we_buf_free(&folded);
 }
 
 static void report(struct we_chat *chat, const struct we_error *error)
@@ -248,7 +253,7 @@ static void banner(const struct we_chat *chat)
 {
     const struct we_model_info *info = we_model_info(chat->model);
     we_out_flush();
-    fprintf(stderr, "%s%s%s on %s. ", we_terminal_style(STDERR_FILENO, WE_STYLE_BOLD), we_model_short_name(info->path),
+    fprintf(stderr, "%s%s%s on %s\n", we_terminal_style(STDERR_FILENO, WE_STYLE_BOLD), we_model_short_name(info->path),
             we_terminal_style(STDERR_FILENO, WE_STYLE_NONE), info->device);
     fputs("/help lists the commands.\n\n", stderr);
 }

@@ -25,7 +25,10 @@ static void print_heading(const char *text)
 static void print_definition(const char *term, const char *text, unsigned column)
 {
     unsigned width = page_width();
-    column = width < NARROW ? 6 : column;
+    if (width < NARROW) {
+        column = 6;
+        term += strspn(term, " ");
+    }
     unsigned used = MARGIN + (unsigned)we_text_width(we_str_c(term));
     we_out_printf("%*s%s", MARGIN, "", term);
     if (used + 2 > column) {
@@ -113,7 +116,8 @@ void we_help_command(const struct we_command *command)
 
 void we_help_overview(void)
 {
-    we_out_c("Usage: whisperengine COMMAND [OPTIONS]\n\nRuns language models in MLX format, in this process.\n");
+    we_out_c("Usage: whisperengine COMMAND [OPTIONS]\n\n");
+    we_print_folded("Runs language models in MLX format, in this process.", page_width(), 0, 0);
     print_heading("Commands");
     for (size_t i = 0; i < we_num_commands; i++)
         print_definition(we_commands[i]->name, we_commands[i]->summary, 16);

@@ -123,7 +123,7 @@ bool we_table_print(const struct we_table *table)
 {
     if (table->failed)
         return false;
-    size_t widths[WE_TABLE_COLUMNS] = {0}, total = 0;
+    size_t widths[WE_TABLE_COLUMNS] = {0}, total = 0, columns = table->columns;
     for (size_t c = 0; c < table->columns; c++) {
         for (size_t r = 0; r < table->rows; r++) {
             size_t width = we_text_width(we_str_c(table->cells[r * table->columns + c]));
@@ -132,6 +132,8 @@ bool we_table_print(const struct we_table *table)
         total += widths[c] + (c ? 2 : 0);
     }
     size_t screen = we_terminal_width(STDOUT_FILENO);
+    while (we_terminal_is(STDOUT_FILENO) && total > screen && columns > 2)
+        total -= widths[--columns] + 2;
     if (we_terminal_is(STDOUT_FILENO) && total > screen) {
         size_t excess = total - screen;
         widths[0] = widths[0] > excess + 12 ? widths[0] - excess : widths[0] < 12 ? widths[0] : 12;
@@ -139,9 +141,9 @@ bool we_table_print(const struct we_table *table)
     for (size_t r = 0; r < table->rows; r++) {
         if (r == 0)
             we_out_c(we_terminal_style(STDOUT_FILENO, WE_STYLE_BOLD));
-        for (size_t c = 0; c < table->columns; c++) {
+        for (size_t c = 0; c < columns; c++) {
             we_out_c(c ? "  " : "");
-            print_cell(table->cells[r * table->columns + c], widths[c], table->right[c], c + 1 == table->columns);
+            print_cell(table->cells[r * table->columns + c], widths[c], table->right[c], c + 1 == columns);
         }
         if (r == 0)
             we_out_c(we_terminal_style(STDOUT_FILENO, WE_STYLE_NONE));
@@ -159,6 +161,43 @@ void we_table_free(struct we_table *table)
 
 /* ---- text ---- */
 
+void we_fold(struct we_buf *out, const char *text, unsigned width, unsigned indent, unsigned at)
+{
+    size_t column = at;
+    if (column < indent) {
+        we_buf_printf(out, "%*s", (int)(indent - column), "");
+        column = indent;
+    }
+    while (*text) {
+        size_t word = strcspn(text, " \n");
+        size_t columns = we_text_width(we_str(text, word));
+        if (column > indent && column + 1 + columns > width) {
+            we_buf_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent && word) {
+            we_buf_append_byte(out, ' ');
+            column++;
+        }
+        we_buf_append(out, we_str(text, word));
+        column += columns;
+        text += word;
+        if (*text == '\n') {
+            we_buf_printf(out, "\n%*s", text[1] && text[1] != '\n' ? (int)indent : 0, "");
+            column = indent;
+        }
+        text += *text ? 1 : 0;
+    }
+    we_buf_append_byte(out, '\n');
+}
+
+void we_print_folded(const char *text, unsigned width, unsigned indent, unsigned at)
+{
+    struct we_buf out = {0};
+    we_fold(&out, text, width, indent, at);
+    we_out(we_buf_str(&out).data, out.length);
+    we_buf_free(&out);
+}
+
 void we_print_fact(unsigned width, const char *label, const char *format, ...)
 {
     char value[512];
@@ -166,35 +205,11 @@ void we_print_fact(unsigned width, const char *label, const char *format, ...)
     va_start(args, format);
     vsnprintf(value, sizeof value, format, args);
     va_end(args);
-    we_out_printf("%s%-*s%s%s\n", we_terminal_style(STDOUT_FILENO, WE_STYLE_DIM), (int)width, label,
-                  we_terminal_style(STDOUT_FILENO, WE_STYLE_NONE), value);
-}
-
-void we_print_folded(const char *text, unsigned width, unsigned indent, unsigned at)
-{
-    size_t column = at;
-    if (column < indent) {
-        we_out_printf("%*s", (int)(indent - column), "");
-        column = indent;
-    }
-    while (*text) {
-        size_t word = strcspn(text, " \n");
-        size_t columns = we_text_width(we_str(text, word));
-        if (column > indent && column + 1 + columns > width) {
-            we_out_printf("\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent && word) {
-            we_out_c(" ");
-            column++;
-        }
-        we_out(text, word);
-        column += columns;
-        text += word;
-        if (*text == '\n') {
-            we_out_printf("\n%*s", text[1] && text[1] != '\n' ? (int)indent : 0, "");
-            column = indent;
-        }
-        text += *text ? 1 : 0;
-    }
-    we_out_c("\n");
+    we_out_printf("%s%-*s%s", we_terminal_style(STDOUT_FILENO, WE_STYLE_DIM), (int)width, label,
+                  we_terminal_style(STDOUT_FILENO, WE_STYLE_NONE));
+    unsigned screen = we_terminal_width(STDOUT_FILENO);
+    if (we_terminal_is(STDOUT_FILENO) && width + we_text_width(we_str_c(value)) > screen)
+        we_print_folded(value, screen, width, width);
+    else
+        we_out_printf("%s\n", value);
 }

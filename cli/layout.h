@@ -13,8 +13,8 @@ char *we_format_count(uint64_t count, char *out, size_t size);       /* "134.5 M
 char *we_format_grouped(uint64_t number, char *out, size_t size);    /* "131 072" */
 char *we_format_age(int64_t seconds, char *out, size_t size);        /* "2 hours ago"; "-" if it is negative */
 
-/* A table of short texts on standard output. Starts as {0}; cells are copied. On a terminal the first column is
- * shortened so that lines fit. */
+/* A table of short texts on standard output. Starts as {0}; cells are copied. On a terminal that is too narrow, columns are left
+ * out, the last ones first, but for the first two; then the first one is shortened. */
 enum { WE_TABLE_COLUMNS = 8 };
 struct we_table {
     size_t columns, rows, capacity;
@@ -29,10 +29,12 @@ void we_table_add(struct we_table *table, const char *const *cells);
 bool we_table_print(const struct we_table *table);
 void we_table_free(struct we_table *table);
 
-/* "label   value" on standard output, labels dim and `width` columns wide. */
+/* "label   value" on standard output, labels dim and `width` columns wide; folded on a terminal that is narrower. */
 void we_print_fact(unsigned width, const char *label, const char *format, ...) WE_PRINTF(3, 4);
 
-/* Paragraphs to standard output, folded at `width` columns and set in by `indent`; the first line begins at column `at`. */
+/* Paragraphs, folded at `width` columns and set in by `indent`; the first line begins at column `at`. */
+void we_fold(struct we_buf *out, const char *text, unsigned width, unsigned indent, unsigned at);
+/* The same to standard output. */
 void we_print_folded(const char *text, unsigned width, unsigned indent, unsigned at);
 
 #endif

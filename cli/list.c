@@ -61,9 +61,9 @@ static bool add_model(void *context, const struct we_store_entry *entry)
     int64_t now = (int64_t)time(NULL);
     we_format_age(entry->last_used > 0 && now >= entry->last_used ? now - entry->last_used : entry->last_used > 0 ? 0 : -1, age,
                   sizeof age);
-    const char *state = !entry->complete ? "incomplete" : format[0] ? "ready" : "unreadable";
-    we_table_add(&list->table, (const char *[]){entry->name, we_format_bytes(entry->bytes, bytes, sizeof bytes), format[0] ? format : "-",
-                                                age, state, entry->in_hub_cache ? "Hugging Face cache" : "models"});
+    const char *state = !entry->complete ? "incomplete" : format[0] ? format : "unreadable";
+    we_table_add(&list->table, (const char *[]){entry->name, we_format_bytes(entry->bytes, bytes, sizeof bytes), state, age,
+                                                entry->in_hub_cache ? "Hugging Face cache" : "models"});
     return true;
 }
 
@@ -86,10 +86,10 @@ static int run_command(const struct we_args *args)
 {
     struct we_error error;
     struct listing list = {.names = we_args_has(args, "--names"), .as_json = we_args_has(args, "--json")};
-    list.table = (struct we_table){.columns = 6, .right = {false, true}};
+    list.table = (struct we_table){.columns = 5, .right = {false, true}};
     if (list.names && list.as_json)
         return we_usage_error(args->command, "--names and --json are two forms; give one");
-    we_table_add(&list.table, (const char *[]){"NAME", "SIZE", "FORMAT", "LAST USED", "STATE", "PLACE"});
+    we_table_add(&list.table, (const char *[]){"NAME", "SIZE", "FORMAT", "LAST USED", "PLACE"});
     if (list.as_json)
         we_json_open(&list.json, NULL, '[');
     int status;

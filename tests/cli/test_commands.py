@@ -261,7 +261,7 @@ class Models(Case):
         self.assertEqual(list(tiny), ["name", "path", "bytes", "quantization", "last_used", "complete", "in_hub_cache"])
         self.assertEqual((tiny["name"], tiny["complete"], half["complete"]), ("org/tiny", True, False))
         lines = self.good("list").decode().splitlines()
-        self.assertEqual(lines[0].split(), ["NAME", "SIZE", "FORMAT", "LAST", "USED", "STATE", "PLACE"])
+        self.assertEqual(lines[0].split(), ["NAME", "SIZE", "FORMAT", "LAST", "USED", "PLACE"])
         self.assertIn("incomplete", lines[1])
         self.assertEqual(self.good("list", "--names", "--models-dir", self.path("none")), b"")
         self.bad(2, "list", "--names", "--json", contains="give one")

@@ -34,7 +34,7 @@ class TerminalTest(Case):
 
     def test_talking(self):
         t = self.start()
-        self.assertRegex(t.screen.text(), r"^llama-chat on cpu \(.*\)\. /help lists the commands\.\n\n> ?$")
+        self.assertRegex(t.screen.text(), r"^llama-chat on cpu \(.*\)\n/help lists the commands\.\n\n> ?$")
         self.enter(t, "hello\r")
         self.assertRegex(t.screen.text(), r"(?s)\n> hello\n.+\n\n>$")
         self.enter(t, "/help\r")
