@@ -321,10 +321,9 @@ class Models(Case):
 
     def test_bench(self):
         value = one_line(self.good("bench", "-m", PLAIN, "-p", "8", "-n", "4", "-r", "2", "--json"))
-        self.assertEqual(list(value), [
-            "model", "device", "precision", "prompt_tokens", "generation_tokens", "batch_size", "repeats", "load_seconds", "time_to_first_token",
-            "prefill_tps", "prefill_tps_deviation", "decode_tps", "decode_tps_deviation", "peak_memory_bytes", "read_bandwidth",
-            "bandwidth_fraction"])
+        for key in ["model", "device", "precision", "load_seconds", "time_to_first_token", "prefill_tps", "decode_tps", "peak_memory_bytes",
+                    "read_bandwidth", "bandwidth_fraction"]:
+            self.assertIn(key, value)
         self.assertEqual((value["prompt_tokens"], value["generation_tokens"], value["batch_size"], value["repeats"]), (8, 4, 1, 2))
         self.assertEqual(one_line(self.good("bench", "-m", PLAIN, "-p", "8", "-n", "4", "-r", "1", "-b", "3", "--json"))["batch_size"], 3)
         lines = self.good("bench", "-m", PLAIN, "-p", "8", "-n", "4", "-r", "1").decode().splitlines()
