@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/pool.h"
 #include "format/gguf.h"
 #include "tensor/quant.h"
 
@@ -59,6 +60,9 @@ bool we_gguf_quant(uint32_t ggml_type, struct we_quant *quant);
 /* Bytes of the tensors that a weight becomes, and its values. */
 uint64_t we_gguf_weight_bytes(const struct we_gguf_weight *weight);
 uint64_t we_gguf_weight_parameters(const struct we_gguf_weight *weight);
+
+/* A pool of all processors, or of one where threads cannot be had. */
+we_status we_convert_pool(struct we_pool **pool, struct we_error *error);
 
 /* ---- gguf_blocks.c: rows of blocks ---- */
 

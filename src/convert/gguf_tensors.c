@@ -1,5 +1,8 @@
 #include "convert/convert.h"
 
+#include "base/system.h"
+
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -179,6 +182,31 @@ struct exactness {
     bool f16, bf16;
 };
 
+we_status we_convert_pool(struct we_pool **pool, struct we_error *error)
+{
+    if (we_pool_new(we_processor_count(), pool, error) == WE_OK)
+        return WE_OK;
+    return we_pool_new(1, pool, error);
+}
+
+/* Looking at all values: a weight at a time for each worker. */
+struct looking {
+    const struct planner *planner;
+    struct exactness *exact; /* (count) */
+    atomic_size_t next;
+};
+
+static void look(void *context, uint32_t worker)
+{
+    (void)worker;
+    struct looking *l = context;
+    const struct we_gguf_plan *plan = l->planner->plan;
+    for (size_t i; (i = atomic_fetch_add(&l->next, 1)) < plan->count;) {
+        we_gguf_exactness(&plan->weights[i], &l->exact[i].f16, &l->exact[i].bf16);
+        we_gguf_release(l->planner->gguf, plan->weights[i].tensor);
+    }
+}
+
 /* One type for all where it keeps every value: float16, or bfloat16; else each tensor has the smallest that does. */
 static void choose_exact(struct we_gguf_plan *plan, const struct exactness *exact)
 {
@@ -218,13 +246,16 @@ static we_status choose_types(struct planner *p, const char *dtype)
     struct exactness *exact = calloc(plan->count, sizeof *exact);
     if (exact == NULL)
         return we_error_memory(p->error, "the list of tensors");
-    for (size_t i = 0; i < plan->count; i++) {
-        we_gguf_exactness(&plan->weights[i], &exact[i].f16, &exact[i].bf16);
-        we_gguf_release(p->gguf, plan->weights[i].tensor);
+    struct we_pool *pool = NULL;
+    struct looking looking = {.planner = p, .exact = exact};
+    we_status status = we_convert_pool(&pool, p->error);
+    if (status == WE_OK) {
+        we_pool_run(pool, look, &looking);
+        choose_exact(plan, exact);
     }
-    choose_exact(plan, exact);
+    we_pool_free(pool);
     free(exact);
-    return WE_OK;
+    return status;
 }
 
 /* The formats that most values have. */

@@ -4,29 +4,49 @@
 #include "base/json.h"
 #include "format/safetensors.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK = 1 << 20 }; /* bytes written at once */
+enum {
+    CHUNK = 4 << 20, /* bytes converted at once, while the chunk before is written */
+    PIECE = 1 << 20, /* bytes written between two reports of progress */
+    SHARE = 32 << 10 /* bytes that a worker takes at a time */
+};
 
 struct writing {
     const struct we_gguf *gguf;
     const struct we_gguf_plan *plan;
     const struct we_convert_options *options;
     struct we_safetensors_writer *writer;
-    unsigned char *chunk; /* (chunk_rows * row) */
-    size_t chunk_size;
+    struct we_pool *pool;
+    unsigned char *chunks[2]; /* (chunk_rows * row) each: one is filled while the other is written */
+    size_t chunk_sizes[2];
     unsigned char *scales, *biases; /* of a whole weight, since they come after its packed values */
-    size_t groups_size;
+    size_t scales_size, biases_size;
     uint64_t done, total;
     struct we_error *error;
+};
+
+/* Rows of a weight, converted by all workers, while the first one writes the rows before. */
+struct phase {
+    struct writing *writing;
+    const struct we_gguf_weight *weight;
+    uint32_t first, count, share; /* rows; share: that are taken at a time */
+    size_t row, groups;           /* bytes of a row, and of its scales */
+    unsigned char *out;
+    const unsigned char *finished; /* (finished_size): to be written */
+    size_t finished_size;
+    we_status status; /* of writing */
+    atomic_uint next;
+    atomic_bool failed; /* a value that the type cannot hold */
 };
 
 static we_status write_bytes(struct writing *w, const void *data, size_t size)
 {
     const unsigned char *p = data;
     while (size) {
-        size_t piece = size < CHUNK ? size : CHUNK;
+        size_t piece = size < PIECE ? size : PIECE;
         we_status status = we_safetensors_writer_write(w->writer, p, piece, w->error);
         if (status != WE_OK)
             return status;
@@ -57,36 +77,59 @@ static we_status too_large(const struct writing *w, const struct we_gguf_weight 
                         WE_STR_ARG(weight->tensor->name), we_dtype_name(weight->dtype));
 }
 
+static void run_phase(void *context, uint32_t worker)
+{
+    struct phase *p = context;
+    const struct we_gguf_weight *weight = p->weight;
+    struct writing *w = p->writing;
+    if (worker == 0)
+        p->status = write_bytes(w, p->finished, p->finished_size);
+    for (uint32_t at; (at = atomic_fetch_add(&p->next, p->share)) < p->count;) {
+        uint32_t end = p->count - at < p->share ? p->count : at + p->share;
+        bool ok = true;
+        for (uint32_t i = at; i < end; i++) {
+            const unsigned char *source = we_gguf_source_row(weight, p->first + i);
+            unsigned char *out = p->out + i * p->row;
+            size_t group = (size_t)(p->first + i) * p->groups;
+            ok = ok && (p->groups ? we_gguf_convert_blocks(weight, source, out, w->scales + group, w->biases + group)
+                                  : we_gguf_convert_floats(weight, source, out));
+        }
+        if (!ok)
+            atomic_store(&p->failed, true);
+    }
+}
+
 static we_status write_weight(struct writing *w, const struct we_gguf_weight *weight)
 {
     bool quantised = weight->quant.mode != WE_QUANT_NONE;
     size_t element = we_dtype_size(weight->dtype);
     size_t row = quantised ? we_quant_row_bytes(weight->quant, weight->in) : weight->in * element;
     size_t groups = quantised ? we_quant_row_groups(weight->quant, weight->in) * element : 0;
-    size_t rows_at_once = row < CHUNK ? CHUNK / row : 1;
-    size_t total_groups = groups * weight->rows, old = w->groups_size;
-    if (!grow(&w->chunk, &w->chunk_size, rows_at_once * row) || !grow(&w->scales, &old, total_groups) ||
-        !grow(&w->biases, &w->groups_size, total_groups))
+    size_t rows_at_once = row < CHUNK ? CHUNK / row : 1, total_groups = groups * weight->rows;
+    rows_at_once = rows_at_once < weight->rows ? rows_at_once : weight->rows;
+    if (!grow(&w->chunks[0], &w->chunk_sizes[0], rows_at_once * row) ||
+        !grow(&w->chunks[1], &w->chunk_sizes[1], rows_at_once * row) || !grow(&w->scales, &w->scales_size, total_groups) ||
+        !grow(&w->biases, &w->biases_size, total_groups))
         return we_error_memory(w->error, "the rows of a tensor");
-    uint32_t at = 0;
-    while (at < weight->rows) {
-        uint32_t count = weight->rows - at < rows_at_once ? weight->rows - at : (uint32_t)rows_at_once;
-        for (uint32_t i = 0; i < count; i++) {
-            const unsigned char *source = we_gguf_source_row(weight, at + i);
-            unsigned char *out = w->chunk + i * row;
-            bool ok = quantised ? we_gguf_convert_blocks(weight, source, out, w->scales + (at + i) * groups,
-                                                         w->biases + (at + i) * groups)
-                                : we_gguf_convert_floats(weight, source, out);
-            if (!ok)
-                return too_large(w, weight);
-        }
-        we_status status = write_bytes(w, w->chunk, count * row);
-        if (status != WE_OK)
-            return status;
-        at += count;
+    struct phase p = {.writing = w, .weight = weight, .row = row, .groups = groups};
+    p.share = row < SHARE ? (uint32_t)(SHARE / row) : 1;
+    for (uint32_t chunk = 0; p.first < weight->rows; chunk++) {
+        p.out = w->chunks[chunk % 2];
+        p.count = weight->rows - p.first < rows_at_once ? weight->rows - p.first : (uint32_t)rows_at_once;
+        atomic_store(&p.next, 0);
+        we_pool_run(w->pool, run_phase, &p);
+        if (p.status != WE_OK)
+            return p.status;
+        if (atomic_load(&p.failed))
+            return too_large(w, weight);
+        p.first += p.count;
+        p.finished = p.out;
+        p.finished_size = p.count * row;
     }
     we_gguf_release(w->gguf, weight->tensor);
-    we_status status = write_bytes(w, w->scales, total_groups);
+    we_status status = write_bytes(w, p.finished, p.finished_size);
+    if (status == WE_OK)
+        status = write_bytes(w, w->scales, total_groups);
     return status == WE_OK ? write_bytes(w, w->biases, total_groups) : status;
 }
 
@@ -235,8 +278,12 @@ we_status we_gguf_weights_write(const struct we_gguf *gguf, const struct we_gguf
     struct writing w = {.gguf = gguf, .plan = plan, .options = options, .error = error};
     for (size_t i = 0; i < plan->count; i++)
         w.total += we_gguf_weight_bytes(&plan->weights[i]);
-    we_status status = write_all(&w, directory, shard_bytes);
-    free(w.chunk);
+    we_status status = we_convert_pool(&w.pool, error);
+    if (status == WE_OK)
+        status = write_all(&w, directory, shard_bytes);
+    we_pool_free(w.pool);
+    free(w.chunks[0]);
+    free(w.chunks[1]);
     free(w.scales);
     free(w.biases);
     return status;
