@@ -1,6 +1,7 @@
 #include "base/str.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 size_t we_str_find(struct we_str s, struct we_str needle, size_t from)
 {
@@ -138,6 +139,19 @@ size_t we_utf8_incomplete_suffix(struct we_str s)
         return back;
     }
     return 0;
+}
+
+char *we_bytes_text(uint64_t bytes, char out[24])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 999.5 && unit + 1 < sizeof units / sizeof *units) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(out, 24, "%.*f %s", unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, units[unit]);
+    return out;
 }
 
 size_t we_str_distance(struct we_str a, struct we_str b)

@@ -68,6 +68,9 @@ size_t we_utf8_valid_prefix(struct we_str s);
 /* Bytes at the end of s that begin a UTF-8 character which later bytes may complete: 0 to 3. */
 size_t we_utf8_incomplete_suffix(struct we_str s);
 
+/* "1.25 GB", "93.4 MB", "512 B": powers of 1000, three digits; for messages. Returns out. */
+char *we_bytes_text(uint64_t bytes, char out[24]);
+
 /* Number of edits (insert, delete, replace, swap neighbours) that turn a into b; for suggestions. Case is ignored.
  * Strings over 255 bytes give SIZE_MAX. */
 size_t we_str_distance(struct we_str a, struct we_str b);

@@ -111,8 +111,9 @@ we_status we_output_check_space(const struct we_output *o, uint64_t bytes, struc
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (free_bytes >= bytes)
         return WE_OK;
-    return we_error_set(error, WE_IO_ERROR, "%s: %.2f GB are needed, but only %.2f GB are free on the disk", o->path,
-                        (double)bytes / 1e9, (double)free_bytes / 1e9);
+    char need[24], there[24];
+    return we_error_set(error, WE_IO_ERROR, "%s: %s are needed, but only %s are free on the disk", o->path,
+                        we_bytes_text(bytes, need), we_bytes_text(free_bytes, there));
 }
 
 /* The folder that holds the new one: its entry must be on the disk too. Not every file system can; that is no error. */

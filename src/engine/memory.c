@@ -1,15 +1,11 @@
 #include "engine/memory.h"
 
+#include "base/str.h"
 #include "base/system.h"
 
 #include <stdlib.h>
 
 enum { SMALLEST_CONTEXT = 512 }; /* positions that a model must have room for, unless its own context is shorter */
-
-static double gb(uint64_t bytes)
-{
-    return (double)bytes / 1e9;
-}
 
 static uint64_t pages_for(uint64_t positions)
 {
@@ -20,12 +16,14 @@ static we_status too_large(const char *path, const struct we_memory_plan *plan, 
                            uint64_t available, bool limited, struct we_error *error)
 {
     uint64_t need = plan->weight_bytes + plan->scratch_bytes + kv_bytes;
-    return we_error_set(error, WE_OUT_OF_MEMORY,
-                        "%s: not enough memory: %.2f GB are needed (weights %.2f, KV cache for %u positions %.2f, scratch %.2f), "
-                        "but %s %.2f GB; %s",
-                        path, gb(need), gb(plan->weight_bytes), positions, gb(kv_bytes), gb(plan->scratch_bytes),
-                        limited ? "the limit (MLX_MEMORY_LIMIT) is" : "there are only", gb(available),
-                        limited ? "raise it, or use a smaller context or model" : "close other programs, or use a smaller context or model");
+    char all[24], weights[24], kv[24], scratch[24], there[24];
+    return we_error_set(
+        error, WE_OUT_OF_MEMORY,
+        "%s: not enough memory: %s are needed (weights %s, KV cache for %u positions %s, scratch %s), but %s %s; %s", path,
+        we_bytes_text(need, all), we_bytes_text(plan->weight_bytes, weights), positions, we_bytes_text(kv_bytes, kv),
+        we_bytes_text(plan->scratch_bytes, scratch), limited ? "the limit (MLX_MEMORY_LIMIT) is" : "there are only",
+        we_bytes_text(available, there),
+        limited ? "raise it, or use a smaller context or model" : "close other programs, or use a smaller context or model");
 }
 
 struct we_load_options we_default_load_options(const struct we_decoder *decoder, const struct we_kv_layout *layout)

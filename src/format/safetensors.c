@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MAX_HEADER = 100 * 1000 * 1000 };
@@ -241,7 +242,15 @@ static we_status read_file(struct we_safetensors *set, const void *bytes, size_t
         .data_size = size - 8 - length,
         .error = error,
     };
-    we_json_reader_init(&h.reader, h.json, file, error);
+    if (length == 0 || p[8] != '{')
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: its header is no JSON object: no safetensors file, or damaged",
+                            file);
+    size_t name_size = strlen(file) + sizeof " (header)";
+    char *name = we_arena_alloc(&set->arena, name_size);
+    if (name == NULL)
+        return we_error_memory(error, file);
+    snprintf(name, name_size, "%s (header)", file);
+    we_json_reader_init(&h.reader, h.json, name, error);
     we_status status = read_entries(&h);
     we_json_reader_free(&h.reader);
     return status;

@@ -161,7 +161,8 @@ static we_status plain_files(const char *directory, struct we_arena *arena, char
                 all[(*count)++] = name;
             }
     if (*count == 0)
-        return we_error_set(error, WE_NOT_FOUND, "%s: it holds no weights (no *.safetensors file)", directory);
+        return we_error_set(error, WE_NOT_FOUND,
+                            "%s: it holds no weights (no *.safetensors file); the download may be incomplete", directory);
     return WE_OK;
 }
 

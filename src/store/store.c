@@ -122,8 +122,31 @@ static we_status return_path(const char *path, char **result, struct we_error *e
     return *result ? WE_OK : we_error_memory(error, "a path");
 }
 
+/* Whether something in the folder is a folder: it may hold models, which nobody should remove. */
+static bool holds_folders(const char *path)
+{
+    struct we_arena arena = {0};
+    char **names;
+    size_t count = 0;
+    bool found = false;
+    (void)we_list_directory(path, &arena, &names, &count, NULL);
+    for (size_t i = 0; i < count && !found; i++) {
+        char *inner = we_path_join(&arena, path, names[i]);
+        found = inner && we_path_is_directory(inner);
+    }
+    we_arena_free(&arena);
+    return found;
+}
+
 static we_status not_a_model(const char *path, struct we_error *error)
 {
+    if (we_path_is_directory(path) && holds_folders(path))
+        return we_error_set(
+            error, WE_INVALID_FORMAT,
+            "%s is not a model directory: it has no config.json\n"
+            "it holds other folders; a model is named as ORG/NAME, or by its own directory, and \"whisperengine "
+            "list\" shows those that are here",
+            path);
     if (we_path_is_directory(path))
         return we_error_set(error, WE_INVALID_FORMAT,
                             "%s is not a model directory: it has no config.json\n"

@@ -131,6 +131,34 @@ static void test_distance(void **state)
     assert_int_equal(we_str_distance(we_str(longest, 1), we_str(longest, 256)), SIZE_MAX);
 }
 
+static void test_bytes_text(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } cases[] = {
+        {0, "0 B"},
+        {1, "1 B"},
+        {999, "999 B"},
+        {1000, "1.00 kB"},
+        {12345, "12.3 kB"},
+        {999499, "999 kB"},
+        {999500, "1.00 MB"},
+        {93400000, "93.4 MB"},
+        {1250000000, "1.25 GB"},
+        {34359738368, "34.4 GB"},
+        {9994999999, "9.99 GB"},
+        {9995000000, "10.0 GB"},
+        {99949999999, "99.9 GB"},
+        {99950000000, "100 GB"},
+        {UINT64_MAX, "18.4 EB"},
+    };
+    char text[24];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(we_bytes_text(cases[i].bytes, text), cases[i].text);
+}
+
 /* ---- UTF-8 ---- */
 
 /* Every code point, there and back; surrogates may not be read. */
@@ -394,11 +422,11 @@ static void test_long_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compare),  cmocka_unit_test(test_find),        cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_distance), cmocka_unit_test(test_utf8_all),    cmocka_unit_test(test_utf8_invalid),
-        cmocka_unit_test(test_buf),      cmocka_unit_test(test_buf_limit),   cmocka_unit_test(test_buf_memory),
-        cmocka_unit_test(test_arena),    cmocka_unit_test(test_arena_limit), cmocka_unit_test(test_arena_memory),
-        cmocka_unit_test(test_error),    cmocka_unit_test(test_long_error),
+        cmocka_unit_test(test_compare),      cmocka_unit_test(test_find),       cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_distance),     cmocka_unit_test(test_bytes_text), cmocka_unit_test(test_utf8_all),
+        cmocka_unit_test(test_utf8_invalid), cmocka_unit_test(test_buf),        cmocka_unit_test(test_buf_limit),
+        cmocka_unit_test(test_buf_memory),   cmocka_unit_test(test_arena),      cmocka_unit_test(test_arena_limit),
+        cmocka_unit_test(test_arena_memory), cmocka_unit_test(test_error),      cmocka_unit_test(test_long_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,12 +63,12 @@ static const struct {
     {"{\"a\":" T("F32", "0, 18446744073709551615", 0, 0) ",\"b\":" T("U8", "2", 0, 2) "}", 0, 2, WE_OK, NULL},
     {"{\"a\":{\"shape\":[1],\"more\":[{}],\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 0, 1, WE_OK, NULL},
     /* the header */
-    {"", 0, 0, WE_INVALID_FORMAT, "a value was expected|an object was expected"},
+    {"", 0, 0, WE_INVALID_FORMAT, "its header is no JSON object"},
     {"{}", 3, 0, WE_INVALID_FORMAT, "cut short"},
     {"{}", 1u << 30, 0, WE_INVALID_FORMAT, "claims 1073741824 bytes"},
     {"{}", UINT64_MAX, 0, WE_INVALID_FORMAT, "more than the 100000000"},
-    {"[]", 0, 0, WE_INVALID_FORMAT, "an object was expected"},
-    {"{", 0, 0, WE_INVALID_FORMAT, "line 1"},
+    {"[]", 0, 0, WE_INVALID_FORMAT, "its header is no JSON object"},
+    {"{", 0, 0, WE_INVALID_FORMAT, "(header): line 1"},
     {"{\"a\":1}", 0, 0, WE_INVALID_FORMAT, "an object was expected"},
     {"{} x", 0, 0, WE_INVALID_FORMAT, "after the end"},
     /* a tensor */

@@ -105,6 +105,7 @@ static void test_find_a_directory(void **state)
     expect_error("m", "./missing", WE_NOT_FOUND, "./missing: there is no such directory");
     expect_error("m", "/missing/at/all", WE_NOT_FOUND, "there is no such directory");
     expect_error("m", "here", WE_INVALID_FORMAT, "here is not a model directory: it has no config.json");
+    expect_error("m", "here", WE_INVALID_FORMAT, "it holds other folders"); /* no advice to remove it */
     expect_error("m", folder, WE_INVALID_FORMAT, "no config.json");
     expect_error("m", "/", WE_INVALID_FORMAT, "no config.json");
     put("x.gguf", "GGUF");
