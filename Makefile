@@ -45,7 +45,8 @@ build:
 install:
 	scripts/install-dependencies.sh build
 	scripts/build.sh cli/whisperengine
-	[ "$$(cat build/prefix 2>/dev/null)" = "$(PREFIX)" ] || meson configure build --prefix "$(PREFIX)"
+	[ "$$(cat build/prefix 2>/dev/null)" = "$(PREFIX)" ] || \
+	    meson setup --reconfigure build --prefix "$(PREFIX)" >/dev/null
 	printf '%s\n' "$(PREFIX)" >build/prefix
 	scripts/build.sh
 	meson install -C build --no-rebuild --quiet

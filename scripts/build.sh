@@ -10,8 +10,14 @@ if [ ! -f build/build.ninja ]; then
         rm -rf build $log
         exit 1
     fi
-    rm -f $log
 fi
+# After a change of a meson.build.
+if ! ninja -C build --quiet build.ninja >$log 2>&1; then
+    cat $log >&2
+    rm -f $log
+    exit 1
+fi
+rm -f $log
 case $(ninja -C build -n "$@" 2>&1) in
 *"no work to do"*) exit 0 ;;
 esac
