@@ -64,7 +64,7 @@ WE_API we_status we_detokenize(const char *path, const uint32_t *ids, size_t cou
                                struct we_error *error);
 
 /* The prompt that the chat template makes of a request (see we_request.messages). template_file, unless NULL, takes the
- * place of the model's; then `path` may be NULL. */
+ * place of the model's; then `path` may be NULL, and bos_token and the like come from the request alone. */
 WE_API we_status we_render(const char *path, const char *template_file, const char *request, char **text, size_t *length,
                            struct we_error *error);
 

@@ -56,7 +56,7 @@ we_status we_render(const char *path, const char *template_file, const char *req
     if (template_file) {
         status = we_file_read(template_file, 16u << 20, &source, error);
         if (status == WE_OK)
-            status = we_chat_template_parse(we_buf_str(&source), template_file, &chat_template, error);
+            status = we_chat_template_parse(we_buf_str(&source), template_file, path, &chat_template, error);
     } else {
         status = we_chat_template_open(path, &chat_template, error);
     }

@@ -186,11 +186,23 @@ static bool take_tokens(struct we_chat_template *result, const struct we_json *c
 
 /* ---- opening ---- */
 
+static we_status read_tokens(struct opening *opening, const struct we_json *config)
+{
+    struct we_json *map = NULL;
+    we_status status = WE_OK;
+    /* A config that lists its added tokens is complete; an older one goes together with special_tokens_map.json. */
+    if (we_json_get(config, "added_tokens_decoder") == NULL)
+        status = read_json(opening, path_of(opening, "special_tokens_map.json"), &map);
+    if (status == WE_OK && (!take_tokens(opening->result, config) || !take_tokens(opening->result, map)))
+        status = no_memory(opening->error);
+    return status;
+}
+
 static we_status read_directory(struct opening *opening)
 {
     struct we_chat_template *result = opening->result;
     const char *config_path = path_of(opening, "tokenizer_config.json"), *json_path = path_of(opening, "chat_template.json");
-    struct we_json *config, *map = NULL, *json = NULL;
+    struct we_json *config, *json = NULL;
     const char *where = "chat_template.jinja";
     we_status status = read_json(opening, config_path, &config);
     if (status == WE_OK)
@@ -209,11 +221,8 @@ static we_status read_directory(struct opening *opening)
         return we_error_set(opening->error, WE_NOT_FOUND,
                             "%s: there is no chat template (no chat_template.jinja, no chat_template.json, and no chat_template in "
                             "tokenizer_config.json)", opening->directory);
-    /* A config that lists its added tokens is complete; an older one goes together with special_tokens_map.json. */
-    if (status == WE_OK && we_json_get(config, "added_tokens_decoder") == NULL)
-        status = read_json(opening, path_of(opening, "special_tokens_map.json"), &map);
-    if (status == WE_OK && (!take_tokens(result, config) || !take_tokens(result, map)))
-        status = no_memory(opening->error);
+    if (status == WE_OK)
+        status = read_tokens(opening, config);
     return status == WE_OK ? parse_templates(result, where, opening->error) : status;
 }
 
@@ -231,21 +240,26 @@ we_status we_chat_template_open(const char *directory, struct we_chat_template *
     return status;
 }
 
-we_status we_chat_template_parse(struct we_str source, const char *name, struct we_chat_template **chat_template,
-                                 struct we_error *error)
+we_status we_chat_template_parse(struct we_str source, const char *name, const char *directory,
+                                 struct we_chat_template **chat_template, struct we_error *error)
 {
     *chat_template = NULL;
-    struct we_chat_template *result = calloc(1, sizeof *result);
-    if (result == NULL)
+    struct opening opening = {.result = calloc(1, sizeof *opening.result), .directory = directory, .error = error};
+    if (opening.result == NULL)
         return no_memory(error);
-    char *copy = we_arena_copy(&result->arena, source);
-    we_status status = copy ? add_template(result, we_str_c("default"), we_str(copy, source.length), error) : no_memory(error);
+    char *copy = we_arena_copy(&opening.result->arena, source);
+    we_status status =
+        copy ? add_template(opening.result, we_str_c("default"), we_str(copy, source.length), error) : no_memory(error);
+    struct we_json *config;
+    if (status == WE_OK && directory &&
+        (status = read_json(&opening, path_of(&opening, "tokenizer_config.json"), &config)) == WE_OK)
+        status = read_tokens(&opening, config);
     if (status == WE_OK)
-        status = parse_templates(result, name, error);
+        status = parse_templates(opening.result, name, error);
     if (status != WE_OK)
-        we_chat_template_close(result);
+        we_chat_template_close(opening.result);
     else
-        *chat_template = result;
+        *chat_template = opening.result;
     return status;
 }
 

@@ -10,9 +10,9 @@ struct we_chat_template; /* opaque; immutable, may be shared by threads */
  * list of named ones: "default", and "tool_use" for requests with tools). bos_token, eos_token and the other special
  * tokens of tokenizer_config.json become variables. WE_NOT_FOUND if the directory has no template. */
 we_status we_chat_template_open(const char *directory, struct we_chat_template **chat_template, struct we_error *error);
-/* From a Jinja source alone. */
-we_status we_chat_template_parse(struct we_str source, const char *name, struct we_chat_template **chat_template,
-                                 struct we_error *error);
+/* From a Jinja source. The special tokens are those of `directory`, unless it is NULL. */
+we_status we_chat_template_parse(struct we_str source, const char *name, const char *directory,
+                                 struct we_chat_template **chat_template, struct we_error *error);
 void we_chat_template_close(struct we_chat_template *chat_template);
 
 /* `request`: JSON text of an object with `messages`, and maybe `tools`, `documents`, `add_generation_prompt` (default

@@ -15,7 +15,7 @@ static we_status render(const struct we_json *line, struct we_buf *out, struct w
     we_status status;
     if (request) {
         struct we_chat_template *chat_template;
-        status = we_chat_template_parse(source, "template", &chat_template, error);
+        status = we_chat_template_parse(source, "template", NULL, &chat_template, error);
         if (status == WE_OK)
             status = we_chat_template_render(chat_template, request->string, out, error);
         we_chat_template_close(chat_template);

@@ -51,7 +51,7 @@ static void test_templates(void **state)
         snprintf(what, sizeof what, "%.*s", WE_STR_ARG(templates->keys[i]));
         assert_true(we_str_equal(golden_get(tree, "prompts")->keys[i], templates->keys[i]));
         assert_int_equal(prompts->count, requests->count);
-        if (we_chat_template_parse(templates->items[i].string, what, &chat_template, &error) != WE_OK)
+        if (we_chat_template_parse(templates->items[i].string, what, NULL, &chat_template, &error) != WE_OK)
             fail_msg("%s", error.message);
         for (size_t j = 0; j < requests->count; j++, count++) {
             snprintf(what, sizeof what, "%.*s, request %zu", WE_STR_ARG(templates->keys[i]), j);
@@ -123,6 +123,35 @@ static void test_folders(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Another template with the tokens of a folder. */
+static void test_tokens_of_a_folder(void **state)
+{
+    (void)state;
+    static const char config[] = "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"chat_template\": \"{% nonsense\"}";
+    static const char request[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}], \"eos_token\": \"mine\"}";
+    char folder[] = "/tmp/we-template-XXXXXX", path[200];
+    struct we_chat_template *chat_template;
+    struct we_error error;
+    struct we_buf out = {0};
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+    struct we_str source = we_str_c("{{ bos_token }}{{ messages[0].content }}{{ eos_token }}");
+    for (int with_config = 0; with_config < 2; with_config++) {
+        if (with_config)
+            assert_int_equal(we_file_write(path, we_str_c(config), NULL), WE_OK);
+        assert_int_equal(we_chat_template_parse(source, "other", folder, &chat_template, &error), WE_OK);
+        assert_int_equal(we_chat_template_render(chat_template, we_str_c(request), &out, &error), WE_OK);
+        assert_string_equal(out.data, with_config ? "<s>xmine" : "xmine");
+        we_chat_template_close(chat_template);
+        we_buf_free(&out);
+    }
+    assert_int_equal(we_file_write(path, we_str_c("{"), NULL), WE_OK);
+    assert_int_equal(we_chat_template_parse(source, "other", folder, &chat_template, &error), WE_INVALID_FORMAT);
+    assert_null(chat_template);
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* A folder with these files (name, content, ..., NULL) must be refused with a message that holds `words`. */
 static void check_refused(const char *const *files, we_status expected, const char *words)
 {
@@ -187,7 +216,7 @@ static void test_requests_that_are_refused(void **state)
     static const char source[] = "{% for m in messages %}{{ m.content }}{% endfor %}";
     struct we_chat_template *chat_template;
     struct we_error error;
-    assert_int_equal(we_chat_template_parse(we_str_c(source), "plain", &chat_template, &error), WE_OK);
+    assert_int_equal(we_chat_template_parse(we_str_c(source), "plain", NULL, &chat_template, &error), WE_OK);
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         struct we_buf out = {0};
         we_status status = we_chat_template_render(chat_template, we_str_c(requests[i][0]), &out, &error);
@@ -211,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_tokens_of_a_folder),
         cmocka_unit_test(test_folders_that_are_refused),
         cmocka_unit_test(test_requests_that_are_refused),
     };

@@ -365,7 +365,7 @@ static void test_a_long_conversation(void **state)
         we_buf_append_c(&request, "\"}");
     }
     we_buf_append_c(&request, "]}");
-    assert_int_equal(we_chat_template_parse(we_str_c(source), "long", &chat_template, &error), WE_OK);
+    assert_int_equal(we_chat_template_parse(we_str_c(source), "long", NULL, &chat_template, &error), WE_OK);
     if (we_chat_template_render(chat_template, we_buf_str(&request), &out, &error) != WE_OK)
         fail_msg("%s", error.message);
     assert_true(out.length > 12u << 20);

@@ -18,7 +18,7 @@ static bool render_once(void)
     struct we_error error = {0};
     struct we_buf out = {0};
     we_status status = folder ? we_chat_template_open(folder, &chat_template, &error)
-                              : we_chat_template_parse(source, "template", &chat_template, &error);
+                              : we_chat_template_parse(source, "template", NULL, &chat_template, &error);
     if (status == WE_OK)
         status = we_chat_template_render(chat_template, request, &out, &error);
     if (status != WE_OK && (status != WE_OUT_OF_MEMORY || error.message[0] == '\0')) {
@@ -84,7 +84,7 @@ static void test_expressions(void **state)
         struct we_chat_template *chat_template;
         struct we_buf prompt = {0};
         source = we_str_c(sources[i]);
-        assert_int_equal(we_chat_template_parse(source, "template", &chat_template, NULL), WE_OK);
+        assert_int_equal(we_chat_template_parse(source, "template", NULL, &chat_template, NULL), WE_OK);
         assert_int_equal(we_chat_template_render(chat_template, request, &prompt, NULL), WE_OK);
         we_chat_template_close(chat_template);
         check(sources[i], we_buf_str(&prompt));

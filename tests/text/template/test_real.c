@@ -57,7 +57,7 @@ static bool check_template(const char *name, const struct we_json *expected, con
         fail_msg("%s", error.message);
     print_hash(we_buf_str(&source), hash);
     bool known = we_str_equal_c(golden_get(expected, "hash")->string, hash);
-    if (known && we_chat_template_parse(we_buf_str(&source), name, &chat_template, &error) != WE_OK)
+    if (known && we_chat_template_parse(we_buf_str(&source), name, NULL, &chat_template, &error) != WE_OK)
         fail_msg("%s", error.message);
     assert_int_equal(prompts->count, requests->count);
     for (size_t i = 0; known && i < requests->count; i++)
