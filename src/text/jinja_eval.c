@@ -108,8 +108,8 @@ static struct we_jvalue eval_condition(struct we_jrun *run, struct we_jframe *fr
         return we_jeval(run, frame, node->condition.then);
     if (node->condition.otherwise)
         return we_jeval(run, frame, node->condition.otherwise);
-    return we_jundefined(run, "the inline if-expression evaluated to false and no else section was defined.",
-                         we_jkind_value(WE_J_MISSING), we_jnone());
+    return we_jundefined(run, "the inline if-expression on line % evaluated to false and no else section was defined.",
+                         we_jkind_value(WE_J_MISSING), we_jint(node->line));
 }
 
 static struct we_jvalue eval_attribute(struct we_jrun *run, struct we_jframe *frame, const struct we_jnode *node)

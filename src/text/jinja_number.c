@@ -105,6 +105,17 @@ size_t we_jfloat_repr(double value, char out[WE_J_FLOAT_TEXT])
     return n;
 }
 
+/* The value of a digit of any script, and its size in bytes; they come in rows of ten, from 0 to 9. -1: it is none. */
+static int decimal_at(struct we_str text, size_t at, size_t *size)
+{
+    uint32_t c = we_jchar_at(text, at, size), zero = c;
+    if (!we_jis_class(c, WE_J_DECIMAL))
+        return -1;
+    while (we_jis_class(zero - 1, WE_J_DECIMAL))
+        zero--;
+    return (int)((c - zero) % 10);
+}
+
 static int digit_value(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'z' ? (c | 32) - 'a' + 10 : 99;
@@ -139,8 +150,10 @@ int we_jparse_int(struct we_str text, int base, int64_t *value)
             digit_before = prefixed = false;
             continue;
         }
-        int digit = digit_value(text.data[i]);
-        if (digit >= base || (zero_only && digit != 0))
+        size_t size = 1;
+        int digit = (unsigned char)text.data[i] < 0x80 ? digit_value(text.data[i]) : decimal_at(text, i, &size);
+        i += size - 1;
+        if (digit < 0 || digit >= base || (zero_only && digit != 0))
             return 0;
         fits = fits && !__builtin_mul_overflow(result, (int64_t)base, &result) &&
                !(negative ? __builtin_sub_overflow(result, (int64_t)digit, &result)
@@ -168,6 +181,12 @@ int we_jparse_float(struct we_jrun *run, struct we_str text, double *value)
     size_t word = n;
     for (; fine && i < text.length; i++) {
         char c = text.data[i];
+        if ((unsigned char)c >= 0x80) {
+            size_t size;
+            int value_of_digit = decimal_at(text, i, &size);
+            i += size - 1;
+            c = (char)(value_of_digit < 0 ? '?' : '0' + value_of_digit);
+        }
         bool digit = c >= '0' && c <= '9';
         digits += digit;
         if (c == '_') /* between digits only */

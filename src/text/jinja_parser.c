@@ -125,7 +125,7 @@ static struct we_jnode *parse_output(struct we_jreader *reader)
             if (part)
                 part->kind = WE_J_TEXT_NODE;
         } else {
-            part = we_jparse_tuple(reader, false, true, NULL, false, false);
+            part = we_jparse_tuple(reader, false, true, false, false);
             if (part && !we_jexpect(reader, WE_J_T_VARIABLE_END))
                 return NULL;
         }
@@ -204,12 +204,12 @@ static bool parse_block_body(struct we_jreader *reader, struct we_jnode *node, c
 static struct we_jnode *parse_set(struct we_jreader *reader)
 {
     const struct we_jtoken *at = we_jadvance(reader);
-    struct we_jnode *target = we_jparse_target(reader, NULL, true);
+    struct we_jnode *target = we_jparse_target(reader, true);
     if (target == NULL)
         return NULL;
     struct we_jnode *node;
     if (we_jskip(reader, WE_J_T_ASSIGN)) {
-        struct we_jnode *value = we_jparse_tuple(reader, false, true, NULL, false, false);
+        struct we_jnode *value = we_jparse_tuple(reader, false, true, false, false);
         node = value ? we_jnode_new(reader, WE_J_SET, at) : NULL;
         if (node == NULL || !we_jabove(reader, node, value->height) || !we_jabove(reader, node, target->height))
             return NULL;
@@ -234,10 +234,10 @@ static struct we_jnode *parse_for(struct we_jreader *reader)
     if (node == NULL || loop == NULL)
         return NULL;
     node->loop = loop;
-    loop->target = we_jparse_target(reader, "in", false);
+    loop->target = we_jparse_target(reader, false);
     if (loop->target == NULL || !we_jexpect_name(reader, "in"))
         return NULL;
-    loop->iterable = we_jparse_tuple(reader, false, false, "recursive", false, false);
+    loop->iterable = we_jparse_tuple(reader, false, false, false, false);
     if (loop->iterable == NULL)
         return NULL;
     if (we_jskip_name(reader, "if") && (loop->test = we_jparse_expression(reader, true)) == NULL)
@@ -269,7 +269,7 @@ static struct we_jnode *parse_if(struct we_jreader *reader)
         struct we_jnode *node = we_jnode_new(reader, WE_J_IF, at);
         if (node == NULL)
             return NULL;
-        node->branch.test = we_jparse_tuple(reader, false, false, NULL, false, false);
+        node->branch.test = we_jparse_tuple(reader, false, false, false, false);
         if (node->branch.test == NULL || !we_jabove(reader, node, node->branch.test->height) ||
             !parse_statements(reader, node, &ends, &node->branch.body))
             return NULL;
@@ -296,7 +296,7 @@ static struct we_jnode *parse_with(struct we_jreader *reader)
     while (node && !we_jat(reader, WE_J_T_BLOCK_END)) {
         if (targets.count && !we_jexpect(reader, WE_J_T_COMMA))
             return NULL;
-        struct we_jnode *target = we_jparse_target(reader, NULL, false);
+        struct we_jnode *target = we_jparse_target(reader, false);
         struct we_jnode *value = target && we_jexpect(reader, WE_J_T_ASSIGN) ? we_jparse_expression(reader, true) : NULL;
         if (value == NULL)
             return NULL;

@@ -83,11 +83,10 @@ bool we_jnest(struct we_jreader *reader);
 
 struct we_jnode *we_jparse_primary(struct we_jreader *reader, bool namespaces);
 struct we_jnode *we_jparse_expression(struct we_jreader *reader, bool with_condition);
-/* A tuple or one expression. `simple`: names and literals only; `namespaces`: ns.attribute too (targets). `stop`: a name
- * that ends it, or NULL. `explicit`: in parentheses, so that it may be empty. */
-struct we_jnode *we_jparse_tuple(struct we_jreader *reader, bool simple, bool with_condition, const char *stop, bool explicit,
-                                 bool namespaces);
-struct we_jnode *we_jparse_target(struct we_jreader *reader, const char *stop, bool namespaces);
+/* A tuple or one expression. `simple`: names and literals only; `namespaces`: ns.attribute too (targets).
+ * `explicit`: in parentheses, so that it may be empty. As in Jinja, a name never ends it: "for a, in b" is an error. */
+struct we_jnode *we_jparse_tuple(struct we_jreader *reader, bool simple, bool with_condition, bool explicit, bool namespaces);
+struct we_jnode *we_jparse_target(struct we_jreader *reader, bool namespaces);
 struct we_jnode *we_jparse_name_target(struct we_jreader *reader);
 /* Filters after `object` (NULL: the text of a block); `inline_start`: without a pipe before the first. */
 struct we_jnode *we_jparse_filters(struct we_jreader *reader, struct we_jnode *object, bool inline_start);

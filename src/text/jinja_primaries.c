@@ -224,7 +224,7 @@ struct we_jnode *we_jparse_primary(struct we_jreader *reader, bool namespaces)
         return we_jconstant(reader, token, token->value);
     case WE_J_T_LPAREN:
         we_jadvance(reader);
-        node = we_jparse_tuple(reader, false, true, NULL, true, false);
+        node = we_jparse_tuple(reader, false, true, true, false);
         return node && we_jexpect(reader, WE_J_T_RPAREN) ? node : NULL;
     case WE_J_T_LBRACKET:
         return parse_list(reader);
@@ -237,14 +237,12 @@ struct we_jnode *we_jparse_primary(struct we_jreader *reader, bool namespaces)
     }
 }
 
-static bool at_tuple_end(const struct we_jreader *reader, const char *stop)
+static bool at_tuple_end(const struct we_jreader *reader)
 {
-    return we_jat(reader, WE_J_T_VARIABLE_END) || we_jat(reader, WE_J_T_BLOCK_END) || we_jat(reader, WE_J_T_RPAREN) ||
-           (stop && we_jat_name(reader, stop));
+    return we_jat(reader, WE_J_T_VARIABLE_END) || we_jat(reader, WE_J_T_BLOCK_END) || we_jat(reader, WE_J_T_RPAREN);
 }
 
-struct we_jnode *we_jparse_tuple(struct we_jreader *reader, bool simple, bool with_condition, const char *stop, bool explicit,
-                                 bool namespaces)
+struct we_jnode *we_jparse_tuple(struct we_jreader *reader, bool simple, bool with_condition, bool explicit, bool namespaces)
 {
     const struct we_jtoken *at = we_jcurrent(reader);
     struct we_jchain items;
@@ -253,7 +251,7 @@ struct we_jnode *we_jparse_tuple(struct we_jreader *reader, bool simple, bool wi
     for (;;) {
         if (items.count && !we_jexpect(reader, WE_J_T_COMMA))
             return NULL;
-        if (at_tuple_end(reader, stop))
+        if (at_tuple_end(reader))
             break;
         struct we_jnode *item = NULL;
         if (!simple) {
@@ -296,9 +294,9 @@ static bool make_target(struct we_jreader *reader, struct we_jnode *node)
     return true;
 }
 
-struct we_jnode *we_jparse_target(struct we_jreader *reader, const char *stop, bool namespaces)
+struct we_jnode *we_jparse_target(struct we_jreader *reader, bool namespaces)
 {
-    struct we_jnode *target = we_jparse_tuple(reader, true, true, stop, false, namespaces);
+    struct we_jnode *target = we_jparse_tuple(reader, true, true, false, namespaces);
     return target && make_target(reader, target) ? target : NULL;
 }
 

@@ -377,6 +377,192 @@ TEMPLATES = [
     "{% set x %}{% endset %}[{{ x }}]{{ x is defined }}{{ x == '' }}", "{% set a = namespace(x=1) %}{% set b = a %}{% set b.x = 2 %}{{ a.x }}", "{{ loop }}", "{{ a.b.c }}", "{{ d.b.c }}", "{{ d.b.c.d }}", "{{ '%02d:%02d' % (5, 7) }}", "{{ users | map(attribute='name') | map('upper') | sort | join(', ') }}", "{{ (users | selectattr('age', 'gt', 26) | list)[0].name }}",
 ]
 
+# One in each line, with ⏎ for a newline.
+MORE_TEMPLATES = r"""
+{% generation %}{{ kwargs }}{{ varargs }}{{ caller is defined }}{% endgeneration %}
+{% generation %}{{ caller() }}{% endgeneration %}
+{{ [2,1]|sort(reverse=1.0) }}
+{{ [2,1]|sort(reverse=missing) }}
+{{ [missing | e, (missing|e).expandtabs(), (''|safe).expandtabs(), (''|e)+'', (''|safe)*2, ('a'|safe)*0, (''|safe).strip(), ('a'|safe)[1:], (''|safe).upper(), ('-'|safe).join([]), [''|safe]|join, []|join(''|safe), ('a'|safe)|replace('a',''), ('a'|safe).replace('a','') ,(''|safe)|trim,(''|safe)|indent, (''|safe)|first, ('ab'|safe)|last,('ab'|safe)|reverse,''|forceescape, {}|xmlattr] }}
+{{ [''|safe|center(3), ('a'|safe)|truncate(5), ''|safe|upper, ('x'|safe)|title, 'x'|safe|capitalize, ''|urlencode, ('%s'|safe)|format('<'), ('a b'|safe).split(), ('a b'|safe).partition(' '), ('a\nb'|safe).splitlines(), 'x'|safe|string, ('x'|safe)~'', ''~('x'|safe), (''|safe)~'<', 'a'|safe|default('b'), missing|default('b'|safe), ['<'|safe, '<']|join('&'), ['<', '<']|join('&'|safe)] }}
+{% set z = 'aB'|safe %}{{ [z.upper(), z.lower(), z.title(), z.capitalize(), z.swapcase(), z.casefold(), z.ljust(3), z.rjust(3), z.center(4), z.zfill(4), z.strip(), z.lstrip(), z.rstrip(), z.removeprefix('a'), z.removesuffix('B'), z.expandtabs(), z[0], z[::-1], z.replace('a','<'), z.join(['<']), z.split('a'), z.rsplit('B'), z.partition('a'), z.rpartition('a'), z.splitlines()] }}
+{{ ('{}'|safe).format('<') }}
+{{ ('{} {a}'|safe).format('<', a='&') }}
+{{ ('{!r:>5}'|safe).format('<') }}
+{{ ('{:>5}'|safe).format('<') }}
+{{ ('{:>5} {}'|safe).format(1, 2.5) }}
+{{ ('%s %d'|safe) % ('<', 3) }}
+{{ ('{}<'|safe).format('<'|safe) ~ '<' }}
+{{ [('{}<'|safe).format('<')] }}
+{{ ('{:3}<'|safe).format('<'|safe) ~ '<' }}
+{{ ('{!s:3}<'|safe).format('<'|safe) ~ '<' }}
+{{ ('{:{}}'|safe).format('<', 4) }}
+{{ ('x'|safe).format_map({'a':1}) }}
+{{ 'a' 'b' ~ 'c' }}{{ 1.__class__ is defined }}
+{{ '１２' | int }}{{ '٣' | float }}
+{{ '1２' | int(base=16) }}
+{{ [1,2,3][-2:] }}{{ [1,2,3][::-2] }}{{ 'abc'[-1:-4:-1] }}{{ 'abc'[5:-10:-1] }}{{ (1,2,3)[-10:10:2] }}{{ range(10)[-3:] }}{{ range(10)[::-3] | list }}
+{% for a in l %}{% for b in l %}{{ loop.previtem }}{{ loop.nextitem }}{{ loop.changed(b // 2) }}{{ loop.cycle('x', 'y', 'z') }}{% if b == a %}{% continue %}{% endif %}.{% if loop.index > 1 and a == 2 %}{% break %}{% endif %}{% endfor %}|{% endfor %}
+{% for a in l recursive %}{{ loop.depth }}{% if loop.depth < 3 and loop.first %}({{ loop([a, a + 1]) }}){% endif %}{% endfor %}
+{% for u in users %}{% set outer = loop %}{% for t in u.tags %}{{ outer.index }}{{ loop.index }}{% else %}none{% endfor %}{{ loop.last }}{% endfor %}
+{% set ns = namespace(a=1, b={'c': 2}) %}{% set ns.b = dict(ns.b, d=3) %}{{ ns.b }}{{ ns.missing is defined }}{{ ns['a'] }}{{ ns.a + 1 }}
+{% set d = {'a': 1} %}{% set d.a = 2 %}
+{% set x = l.append(1) %}
+{{ l.extend([1]) }}
+{{ l.insert(0, 1) }}
+{{ l.remove(1) }}
+{{ l.pop() }}
+{{ l.clear() }}
+{{ l.reverse() }}
+{{ d.clear() }}
+{{ d.popitem() }}
+{{ d.setdefault('x', 1) }}
+{{ d.update(a=1) }}
+{{ d.pop('a') }}
+{% set z = d['pop'] %}{{ z('a') }}
+{{ d | attr('pop') }}
+{{ s.__len__() }}
+{{ s.format.__globals__ }}
+{{ ''.join.__self__ }}
+{{ range.__call__ }}
+{{ (l | map(attribute='__class__') | list) }}
+{{ [{}] | map(attribute='__class__') | first is defined }}
+{{ 9223372036854775807 }}{{ -9223372036854775807 }}{{ 18446744073709551616 }}{{ 123456789012345678901234567890 == 123456789012345678901234567890 }}{{ [123456789012345678901234567890] }}{{ {'a': 123456789012345678901234567890} | tojson }}
+{{ 9223372036854775807 // 2 }}{{ 9223372036854775807 % 10 }}{{ (-9223372036854775807 - 1) // 10 }}{{ (-7) // 2 }}{{ (-7) % 2 }}{{ 7 % -2 }}{{ -7.5 // 2 }}{{ 1e308 * 10 }}{{ -1e308 * 10 }}
+{{ 0.1 + 0.2 }}{{ 1e22 }}{{ 1e21 }}{{ 123456789.123456789 }}{{ 1e-5 }}{{ 0.0001 }}{{ 1.0 }}{{ -0.0 }}{{ 5e-324 }}{{ 1.7976931348623157e308 }}{{ 4.35 * 100 }}{{ 2 / 3 }}{{ 1e16 }}{{ 9999999999999998.0 }}{{ 100000.0 * 10 ** 11 }}
+{{ "\x41\u00e9\U0001F600\101\n\t\\\'\"" }}{{ '\q' }}{{ '\x4' }}
+{{ "\u12" }}
+{{ {'b': [1, {'z': none, 'a': true}], 'a': 'é"\\/\u2028\x7f'} | tojson }}{{ {'b': 1, 'a': [1, 2]} | tojson(indent=4, sort_keys=true, separators=(',', ': ')) }}{{ 'é😀' | tojson(ensure_ascii=true) }}{{ [1.0, 1e100, -0.0, 1e-7] | tojson }}{{ [] | tojson(indent=2) }}{{ [[], {}] | tojson(indent=2) }}
+{{ {'b': 1, 'A': 2, 'a': 3} | dictsort }}{{ {'b': 1, 'A': 2, 'a': 3} | dictsort(true) }}{{ {'b': 2, 'A': 1} | dictsort(by='value') }}{{ {'b': 2, 'A': 1} | dictsort(reverse=true) }}{{ {1: 2, 'a': 1} | dictsort }}
+{{ {1: 2, 0: 1} | dictsort }}
+{% macro m(a, b='d', *c) %}{% endmacro %}
+{% macro m(a, b='d') %}{{ a }}{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m() }}{{ m(1) }}{{ m(1, 2, 3) }}{{ m(b=1) }}{{ m(1, c=2) }}
+{% macro m(a) %}{{ caller(a, a + 1) }}{{ caller.name }}{{ caller.arguments }}{% endmacro %}{% call(x, y=5) m(1) %}{{ x }}{{ y }}{{ s }}{% endcall %}
+{% macro outer() %}{% macro inner(x) %}[{{ x }}{{ caller() if caller }}]{% endmacro %}{{ inner(1) }}{% call inner(2) %}c{% endcall %}{% endmacro %}{{ outer() }}
+{% call(a) (lambda) %}{% endcall %}
+{%- set a = 1 -%}   x   {%- if t +%} y {%+ endif -%} z
+a  {%- raw +%}
+{% if t %}\N{% if t %}⏎x\N{% endif %}\N{% endif %}⏎y
+  {%- for a in l %}⏎  {{ a }}⏎  {%- endfor %}⏎  {% for a in l -%}⏎  {{ a }}⏎  {% endfor %}⏎
+   {%+ if t %}x{% endif %}⏎   {# c #}⏎   {#- c #}\N{{ s }}  \N{%- if t %}⏎⏎\N{%- endif %}z
+{{- s -}}⏎\N{{- s }}  {{ s -}}  ⏎ {{ s }}
+{{ raise_exception('Ünïcode: ' ~ u) }}
+{{ raise_exception() }}
+{{ raise_exception(message='kw') }}
+{{ raise_exception(5) }}
+{{ raise_exception([1, 'a']) }}
+{{ raise_exception(none) }}
+{{ raise_exception('a\nb') }}
+{{ raise_exception('') }}
+a⏎b\N{{ 1 +⏎ }}
+a\N{% for %}
+{{ s }⏎}
+{% if t %}\N{% elsif %}
+⏎\N{% endfor %}
+{% if t %}⏎\N{% for a in l %}\N{% endif %}
+{{ (1 }}
+{{ [1, }}
+{{ {'a' 1} }}
+{{ 'a }}
+{% set = 1 %}
+{% set a %}
+{% macro %}{% endmacro %}
+{% block 1 %}{% endblock %}
+{{ a.1b }}
+{{ a b }}
+{{ | upper }}
+{{ a | }}
+{{ a is }}
+{{ a is not }}
+{{ a if }}
+{{ not }}
+{{ a.b.['c'] }}
+{{ 1 2 }}
+{{ $ }}
+{{ a ? b }}
+{{ a && b }}
+{{ a || b }}
+{{ !a }}
+{{ a = b }}
+{{ a == }}
+{{ a in }}
+{{ f(a=1, 2) }}
+{{ f(**{}, a) }}
+{{ f(*[], *[]) }}
+{% for a, in l %}{{ a }}{% endfor %}
+{% for a, in [[1]] %}{{ a }}{% endfor %}
+{% for a in l if %}{% endfor %}
+{% for a in %}{% endfor %}
+{% for a of l %}{% endfor %}
+{% else %}
+{% continue %}
+{% macro m() %}{% continue %}{% endmacro %}
+{% for a in l %}{% call(b) m() %}{% break %}{% endcall %}{% endfor %}
+{% with a %}{% endwith %}
+{% filter %}{% endfilter %}
+{% raw %}
+{% endraw %}
+{% unknown x %}
+{{ s | selectattr() }}
+{{ nope() }}
+{{ s() }}
+{{ s.upper(1) }}
+{{ s | upper(1) }}
+{{ s | replace }}
+{{ s | nope }}
+{{ s is nope }}
+{{ n.x.y }}
+{{ d.nope.x }}
+{{ l[10].x }}
+{{ n + 1 }}
+{{ d + d }}
+{{ d * 2 }}
+{{ s - 1 }}
+{{ l - l }}
+{{ s < 1 }}
+{{ d < d }}
+{{ n < n }}
+{{ [] + () }}
+{{ -s }}
+{{ +l }}
+{{ 5 in 5 }}
+{{ 'a' in none }}
+{{ none in 'a' }}
+{% for a in 5 %}{% endfor %}
+{% for a in none %}{% endfor %}
+{% for a, b in {'ab': 1, 'cd': 2} %}{{ a }}{{ b }}{% endfor %}
+{% for a in 'é日😀' %}{{ loop.index }}{{ a }}{% endfor %}
+{% set a, b = 'xy' %}{{ a }}{{ b }}{% set a, b = b, a %}{{ a }}{{ b }}
+{% set a, b = 1 %}
+{% set a, b = [1, 2, 3] %}
+{{ messages[0]['content'] }}
+{{ tools is defined and tools is not none }}{{ tools is iterable }}
+{{ users | map(attribute='name') | join(', ') }}{{ users | selectattr('age', '>', 26) | map(attribute='name') | list }}{{ users | rejectattr('o', 'undefined') | map(attribute='o.p') | list }}
+{{ users | map(attribute='age') | sum }}{{ users | sum('age', 5) }}{{ users | max(attribute='age') == users[0] }}{{ users | sort(attribute='name', case_sensitive=true) | map(attribute='name') | join }}
+{{ 'abc' | batch(2) | list }}{{ 'abc' | batch(2, '-') | map('join') | list }}{{ [1, 2, 3, 4] | batch(3, 0) | list }}
+{{ 'x' | indent(4, true) }}{{ 'a\n\nb' | indent(2, first=true, blank=true) }}{{ 'a\r\nb' | indent }}
+{{ 'a-b_c d' | title }}{{ "it's o'clock" | title }}{{ "it's o'clock".title() }}{{ 'ÀÉ' | lower | capitalize }}{{ 'ŉ' | upper }}{{ 'ß' | capitalize }}
+{{ 2.5 | round }}{{ 3.5 | round | int }}{{ -2.5 | round }}{{ 2.675 | round(2) }}{{ 1234.5 | round(-2) }}{{ 2.1 | round(method='ceil') }}{{ 2.9 | round(0, 'floor') }}{{ 7 | round(1) }}
+{{ '%.3f|%5d|%-5s|%05.1f|%+d|%x|%o|%e|%g|%s|%r|%c|%%' % (1.5, 42, 'ab', 2.25, 7, 255, 8, 12345.678, 0.00001, none, 'q', 'z') }}
+{{ '{:>10}|{:<10}|{:^10}|{:*^10}|{:+.2f}|{:,}|{:e}|{:%}|{:b}|{:#x}'.format('a', 'b', 'c', 'd', 3.14159, 1234567, 1234.5, 0.256, 5, 255) }}
+{% generation %}{{ s }}{% set inner = 1 %}{% endgeneration %}{{ inner is defined }}
+{% set ns = namespace(n=0) %}{% for a in range(5) %}{% generation %}{% set ns.n = ns.n + a %}{% endgeneration %}{% endfor %}{{ ns.n }}
+{% set j = joiner('|') %}{{ j() }}a{{ j() }}b{{ j() }}c{% set c = cycler('x', 'y') %}{{ c.current }}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.reset() }}{{ c.next() }}
+{{ strftime_now('%Y-%m-%d %H:%M:%S') | length }}{{ strftime_now('%%') }}
+{{ 'a b  c'.split() }}{{ ' a b '.split(' ') }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}{{ 'abc'.split('') }}
+{{ 'a' < 'b' < 'c' }}{{ 1 < 2 > 1 }}{{ 1 == 1.0 == true }}{{ not 1 == 2 }}{{ 1 in [1] == true }}{{ (1 in [1]) == true }}{{ 'a' not in 'bc' and not f }}
+{{ (a if b) is defined }}{{ ('x' if f) ~ 'y' }}{{ ('x' if f) | default('z') }}{{ [('x' if f)] }}
+{{ ('x' if f).foo }}
+{{ 1 if t else }}
+{{ {'a': {'b': {'c': [1, {'d': 'deep'}]}}}.a.b.c[1].d }}{{ {'items': 1}.items }}{{ {'items': 1}['items'] }}{{ {'get': 5}.get('get') }}
+{{ d.items }}
+{{ l | first }}{{ [] | first }}{{ [] | last }}{{ '' | first }}{{ {} | first }}
+{{ [1, [2, [3, 'x']], {'k': (1,)}, none, true, 1.5, 'q\'"'] }}{{ (1,) }}{{ () }}{{ {} }}{{ [()] }}
+{{ '\u00ad\u200b\u2028\x85\xa0\ufeff\U000e0001\ud7ff' | list }}
+{{ '１２' | int }}{{ '٣' | float }}{{ '𝟗𝟙' | int }}{{ 'é' | int }}{{ '1é' | float }}{{ '²' | int }}{{ '１.５e２' | float }}{{ '-１' | int }}{{ '１_２'|int }}
+{{ ' １ ' | int(5) }}{{ '９９９９９９９９９９９９９９９９９９９' | float }}
+"""
+
 
 def render(template):
     try:
@@ -387,7 +573,7 @@ def render(template):
         return [template, None, "undefined", error.message]
     except Exception as error:
         raised = type(error) is exceptions.TemplateError
-        return [template, None, "raised" if raised else "other", error.message if raised else None]
+        return [template, None, "raised" if raised else "other", str(error.message) if raised else None]
 
 
 def split(line):
@@ -423,7 +609,8 @@ def line_cases(line):
 
 
 def main():
-    cases = [render(template) for template in TEMPLATES]
+    more = [line.replace("⏎", "\n") for line in MORE_TEMPLATES.strip("\n").split("\n")]
+    cases = [render(template) for template in TEMPLATES + more]
     for line in EXPRESSIONS.strip("\n").split("\n"):
         cases += line_cases(line)
     stable = [case for case in cases if case[1] is None or " at 0x" not in case[1]]
