@@ -223,6 +223,8 @@ static we_status read_directory(struct opening *opening)
                             "tokenizer_config.json)", opening->directory);
     if (status == WE_OK)
         status = read_tokens(opening, config);
+    if (status == WE_OK && (where = path_of(opening, where)) == NULL)
+        status = no_memory(opening->error);
     return status == WE_OK ? parse_templates(result, where, opening->error) : status;
 }
 

@@ -188,7 +188,7 @@ static void test_folders_that_are_refused(void **state)
     check_refused((const char *const[]){"tokenizer_config.json", "{", NULL}, WE_INVALID_FORMAT, "tokenizer_config.json");
     check_refused((const char *const[]){"tokenizer_config.json", "{\"chat_template\": \"{{\"}", NULL}, WE_TEMPLATE_ERROR,
                   "line 1");
-    check_refused((const char *const[]){"chat_template.jinja", "a\n{% if %}", NULL}, WE_TEMPLATE_ERROR, "line 2");
+    check_refused((const char *const[]){"chat_template.jinja", "a\n{% if %}", NULL}, WE_TEMPLATE_ERROR, "/chat_template.jinja: line 2");
 }
 
 /* ---- requests that are no requests ---- */
