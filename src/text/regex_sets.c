@@ -21,6 +21,8 @@
 #define ALPHABETIC "\\p{Alphabetic}\\x{363}-\\x{36F}\\x{897}\\x{C04}\\x{CF3}\\x{F82}\\x{F83}\\x{1DD3}-\\x{1DE6}\\x{10D69}" \
     "\\x{10EFC}\\x{11080}\\x{11081}\\x{11241}\\x{113B8}-\\x{113C0}\\x{113C2}\\x{113C5}\\x{113C7}-\\x{113CA}\\x{113CC}" \
     "\\x{113CD}\\x{11F00}\\x{11F01}\\x{11F03}\\x{11F34}-\\x{11F3A}\\x{11F3E}-\\x{11F40}\\x{1611E}-\\x{1612E}\\x{1E08F}"
+/* What Unicode 15.1 lets stand in identifiers. */
+#define JOINED "\\x{200C}\\x{200D}\\x{30FB}\\x{FF65}"
 #define VISIBLES "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}"
 
 struct named_set {
@@ -84,10 +86,39 @@ static const struct named_set properties[] = {
     {"devanagari", "deva", "\\p{sc:Devanagari}\\x{11B00}-\\x{11B09}", 0, false},
     {"hiragana", "hira", "\\p{sc:Hiragana}\\x{1B132}", 0, false},
     {"katakana", "kana", "\\p{sc:Katakana}\\x{1B155}", 0, false},
+    {"balinese", "bali", "\\p{sc:Balinese}\\x{1B4E}\\x{1B4F}\\x{1B7F}", 0, false},
+    {"common", "zyyy", "\\p{sc:Common}\\x{2427}-\\x{2429}\\x{2FFC}-\\x{2FFF}\\x{31E4}\\x{31E5}\\x{31EF}\\x{1CC00}-\\x{1CCF9}"
+        "\\x{1CD00}-\\x{1CEB3}\\x{1D2C0}-\\x{1D2D3}\\x{1F6DC}\\x{1F774}-\\x{1F776}\\x{1F77B}-\\x{1F77F}\\x{1F7D9}"
+        "\\x{1F8B2}-\\x{1F8BB}\\x{1F8C0}\\x{1F8C1}\\x{1FA75}-\\x{1FA77}\\x{1FA87}-\\x{1FA89}\\x{1FA8F}\\x{1FAAD}-\\x{1FAAF}"
+        "\\x{1FABB}-\\x{1FABF}\\x{1FAC6}\\x{1FACE}\\x{1FACF}\\x{1FADA}-\\x{1FADC}\\x{1FADF}\\x{1FAE8}\\x{1FAE9}"
+        "\\x{1FAF7}\\x{1FAF8}\\x{1FBCB}-\\x{1FBEF}", 0, false},
+    {"egyptianhieroglyphs", "egyp", "\\p{sc:Egyptian_Hieroglyphs}\\x{1342F}\\x{13439}-\\x{13455}\\x{13460}-\\x{143FA}", 0, false},
+    {"kannada", "knda", "\\p{sc:Kannada}\\x{CF3}", 0, false},
+    {"khitansmallscript", "kits", "\\p{sc:Khitan_Small_Script}\\x{18CFF}", 0, false},
+    {"khojki", "khoj", "\\p{sc:Khojki}\\x{1123F}-\\x{11241}", 0, false},
+    {"lao", "laoo", "\\p{sc:Lao}\\x{ECE}", 0, false},
+    {"myanmar", "mymr", "\\p{sc:Myanmar}\\x{116D0}-\\x{116E3}", 0, false},
     {"ideographic", "ideo", "\\p{Ideographic}\\x{18CFF}" NEW_HAN, 0, false},
     {"emoji", "emoji", "\\p{Emoji}\\x{1F6DC}\\x{1FA75}-\\x{1FA77}\\x{1FA87}-\\x{1FA89}\\x{1FA8F}\\x{1FAAD}-\\x{1FAAF}"
         "\\x{1FABB}-\\x{1FABF}\\x{1FAC6}\\x{1FACE}\\x{1FACF}\\x{1FADA}-\\x{1FADC}\\x{1FADF}\\x{1FAE8}\\x{1FAE9}"
         "\\x{1FAF7}\\x{1FAF8}", 0, false},
+    /* Properties of other kinds, likewise. */
+    {"cased", "cased", "\\p{Cased}\\x{10FC}\\x{A7F2}-\\x{A7F4}\\x{AB69}\\x{1E030}-\\x{1E06D}", CASED, false},
+    {"dash", "dash", "\\p{Dash}\\x{10D6E}", 0, false},
+    {"emojimodifierbase", "emojimodifierbase", "\\p{Emoji_Modifier_Base}\\x{1FAF7}\\x{1FAF8}", 0, false},
+    {"emojipresentation", "emojipresentation", "\\p{Emoji_Presentation}\\x{1F6DC}\\x{1FA75}-\\x{1FA77}\\x{1FA87}-\\x{1FA89}\\x{1FA8F}"
+        "\\x{1FAAD}-\\x{1FAAF}\\x{1FABB}-\\x{1FABF}\\x{1FAC6}\\x{1FACE}\\x{1FACF}\\x{1FADA}-\\x{1FADC}\\x{1FADF}"
+        "\\x{1FAE8}\\x{1FAE9}\\x{1FAF7}\\x{1FAF8}", 0, false},
+    {"extender", "extender", "\\p{Extender}\\x{A71}\\x{AFB}\\x{10D4E}\\x{10D6A}\\x{10D6F}\\x{11237}\\x{113D2}\\x{113D3}\\x{1E5EF}", 0, false},
+    {"idstart", "ids", "\\p{ID_Start}", LETTER | BIT(NL), false},
+    {"xidstart", "xids", "\\p{XID_Start}", LETTER | BIT(NL), false},
+    {"idcontinue", "idc", "\\p{ID_Continue}" JOINED, WORD, false},
+    {"xidcontinue", "xidc", "\\p{XID_Continue}" JOINED, WORD, false},
+    {"math", "math", "\\p{Math}", BIT(SM), false},
+    {"sentenceterminal", "sterm", "\\p{Sentence_Terminal}\\x{17D4}\\x{17D5}\\x{1B4E}\\x{1B4F}\\x{1B7F}\\x{2024}\\x{2CF9}-\\x{2CFB}"
+        "\\x{FE12}\\x{FE15}\\x{FE16}\\x{113D4}\\x{113D5}\\x{11F43}\\x{11F44}\\x{16D6E}\\x{16D6F}", 0, false},
+    {"softdotted", "sd", "\\p{Soft_Dotted}\\x{1E04C}\\x{1E04D}\\x{1E068}", 0, false},
+    {"unifiedideograph", "uideo", "\\p{Unified_Ideograph}" NEW_HAN, 0, false},
 };
 
 /* The same as \p{NAME} and as [:NAME:]. */
@@ -108,10 +139,8 @@ static const struct named_set common[] = {
 
 /* Properties that are no scripts; PCRE2 knows them by these names. */
 static const char *const binary[] = {
-    "cased", "caseignorable", "dash", "defaultignorablecodepoint", "diacritic", "emojicomponent", "emojimodifier",
-    "emojimodifierbase", "emojipresentation", "extendedpictographic", "extender", "graphemebase", "graphemeextend", "hexdigit",
-    "idcontinue", "idstart", "joincontrol", "math", "quotationmark", "radical", "regionalindicator",
-    "sentenceterminal", "softdotted", "terminalpunctuation", "unifiedideograph", "variationselector", "xidcontinue", "xidstart",
+    "defaultignorablecodepoint", "emojicomponent", "emojimodifier", "extendedpictographic", "hexdigit",
+    "joincontrol", "quotationmark", "radical", "regionalindicator", "variationselector",
 };
 
 struct adding {

@@ -3,10 +3,12 @@
  * cannot write as one class becomes look-aheads before a single character. */
 #include "text/regex.h"
 
+#include "text/regex_fold.h"
 #include "text/regex_sets.h"
 #include "text/unicode.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
 enum { MAX_DEPTH = 100 };
 
@@ -17,6 +19,11 @@ struct translator {
     struct we_error *error;
     we_status status; /* sticky */
     unsigned depth;
+    bool ignore_case;
+    unsigned behind;  /* look-behinds around, in which a character is one character */
+    struct we_folds folds;
+    uint32_t *run;    /* (run_count): characters that are not written yet, where case does not count */
+    size_t run_count, run_capacity;
 };
 
 static bool fail(struct translator *t, we_status status, const char *what)
@@ -138,7 +145,11 @@ static bool read_escaped_character(struct translator *t, uint32_t *c, bool in_cl
 struct set {
     struct we_buf items, others;
     bool negated;
+    bool wide; /* not only ASCII characters, one by one or in ranges */
 };
+
+enum { SET_LIMIT = 256 * 1024 }; /* bytes of a set: each && copies it */
+#define NEW_SET {.items = {.limit = SET_LIMIT}, .others = {.limit = SET_LIMIT}}
 
 static void set_free(struct set *set)
 {
@@ -169,6 +180,7 @@ static bool put_set(struct translator *t, struct we_buf *out, const struct set *
 /* Unites `set` with `more`. */
 static bool add_set(struct translator *t, struct set *set, const struct set *more)
 {
+    set->wide = set->wide || more->wide || more->negated;
     if (!more->negated && more->others.length == 0)
         return we_buf_append(&set->items, we_buf_str(&more->items)) || fail(t, WE_OUT_OF_MEMORY, "out of memory");
     if (set->others.length)
@@ -211,6 +223,7 @@ static bool read_named_set(struct translator *t, struct set *set, bool in_class)
     if (t->status != WE_OK)
         return false;
     set->negated = negated != inverse;
+    set->wide = true;
     return true;
 }
 
@@ -235,13 +248,14 @@ static bool read_posix_set(struct translator *t, struct set *set)
         return false;
     }
     set->negated = negated != inverse;
+    set->wide = true;
     return true;
 }
 
 /* One element of a class: a character in *c (returns 1), a set united into `set` (returns 2), or an error (0). */
 static int read_element(struct translator *t, struct set *set, uint32_t *c)
 {
-    struct set inner = {0};
+    struct set inner = NEW_SET;
     int kind = 0;
     if (peek(t, 0) == '[') {
         bool found = peek(t, 1) == ':' && read_posix_set(t, &inner);
@@ -289,6 +303,7 @@ static bool read_union(struct translator *t, struct set *set, bool first)
             if (high < low)
                 return fail(t, WE_INVALID_FORMAT, "an empty range in a class");
         }
+        set->wide = set->wide || high >= 0x80;
         put_character(&set->items, low);
         if (high != low) {
             we_buf_append_c(&set->items, "-");
@@ -307,7 +322,7 @@ static bool read_class(struct translator *t, struct set *set)
     bool ok = read_union(t, set, true);
     while (ok && accept(t, "&&")) {
         /* The intersection: what the right side matches where the left side does too. */
-        struct set right = {0}, both = {0};
+        struct set right = NEW_SET, both = NEW_SET;
         ok = read_union(t, &right, false);
         if (ok && ((set->items.length == 0 && set->others.length == 0) || (right.items.length == 0 && right.others.length == 0)))
             ok = fail(t, WE_UNSUPPORTED, "an empty side of && in a class");
@@ -319,6 +334,7 @@ static bool read_class(struct translator *t, struct set *set)
         }
         set_free(&right);
         set_free(set);
+        both.wide = true;
         *set = both;
     }
     if (ok && !accept(t, "]"))
@@ -339,11 +355,12 @@ static bool read_alternatives(struct translator *t);
 static bool read_options(struct translator *t)
 {
     we_buf_append_c(t->out, "(?");
-    bool off = false;
+    bool off = false, outside = t->ignore_case, ok;
     for (;; t->at++) {
         int k = peek(t, 0);
         if (k == 'i') {
             we_buf_append_c(t->out, "i");
+            t->ignore_case = !off;
         } else if (k == 'm') { /* "." is every character */
             we_buf_append_c(t->out, "s");
         } else if (k == '-' && !off) {
@@ -354,16 +371,14 @@ static bool read_options(struct translator *t)
         }
     }
     we_buf_append_c(t->out, ":");
-    if (accept(t, ":")) {
-        if (!read_alternatives(t) || !accept(t, ")"))
-            return fail(t, WE_INVALID_FORMAT, "')' was expected");
-    } else if (accept(t, ")")) {
-        if (!read_alternatives(t))
-            return false;
-    } else {
-        return fail(t, WE_UNSUPPORTED, "this option of a group");
-    }
-    return we_buf_append_c(t->out, ")");
+    if (accept(t, ":"))
+        ok = (read_alternatives(t) && accept(t, ")")) || fail(t, WE_INVALID_FORMAT, "')' was expected");
+    else if (accept(t, ")"))
+        ok = read_alternatives(t);
+    else
+        ok = fail(t, WE_UNSUPPORTED, "this option of a group");
+    t->ignore_case = outside;
+    return ok && we_buf_append_c(t->out, ")");
 }
 
 /* A group, "(" read. Groups need not capture, since references to them are refused. */
@@ -397,20 +412,99 @@ static bool read_group(struct translator *t)
     }
     we_buf_append_c(t->out, "(");
     we_buf_append_c(t->out, opening);
+    bool outside = t->ignore_case, is_behind = opening[1] == '<';
+    t->behind += is_behind;
     if (!read_alternatives(t) || !accept(t, ")"))
         return fail(t, WE_INVALID_FORMAT, "')' was expected");
+    t->behind -= is_behind;
+    t->ignore_case = outside;
     return we_buf_append_c(t->out, ")");
 }
 
-static bool read_escape(struct translator *t)
+/* ---- characters and classes where case does not count ---- */
+
+/* Writes the characters that wait. */
+static bool put_run(struct translator *t)
 {
-    uint32_t c;
-    if (read_escaped_character(t, &c, false)) {
+    size_t count = t->run_count;
+    t->run_count = 0;
+    return count == 0 || we_folds_put_run(&t->folds, t->run, count, t->out);
+}
+
+/* A character, which one that follows may make part of a sequence: it waits. */
+static bool add_to_run(struct translator *t, uint32_t c)
+{
+    if (t->run_count == t->run_capacity) {
+        size_t capacity = 2 * t->run_capacity + 64;
+        uint32_t *run = realloc(t->run, capacity * sizeof *run);
+        if (run == NULL)
+            return fail(t, WE_OUT_OF_MEMORY, "out of memory");
+        t->run = run;
+        t->run_capacity = capacity;
+    }
+    t->run[t->run_count++] = c;
+    return true;
+}
+
+static bool put_folded_class(struct translator *t, const struct set *set)
+{
+    struct set positive = *set;
+    struct we_buf expression = {0};
+    positive.negated = false;
+    bool ok = put_set(t, &expression, &positive);
+    if (ok)
+        t->status = we_folds_put_class(&t->folds, we_buf_str(&expression), set->negated, t->behind == 0, t->out, t->error);
+    we_buf_free(&expression);
+    return ok && t->status == WE_OK;
+}
+
+/* ---- atoms ---- */
+
+static bool read_interval(struct translator *t, unsigned *low, unsigned *high, bool *exact);
+
+static bool is_quantified(struct translator *t)
+{
+    size_t at = t->at;
+    unsigned low, high;
+    bool exact;
+    int k = peek(t, 0);
+    bool is = k == '*' || k == '+' || k == '?' || (k == '{' && read_interval(t, &low, &high, &exact));
+    t->at = at;
+    return is;
+}
+
+/* A literal character. */
+static bool put_literal(struct translator *t, uint32_t c, size_t *start)
+{
+    if (!t->ignore_case || t->behind) {
         put_character(t->out, c);
         return true;
     }
-    struct set set = {0};
-    bool ok = t->status == WE_OK && read_named_set(t, &set, false) && put_set(t, t->out, &set);
+    we_folds_find(&t->folds);
+    if (!is_quantified(t))
+        return add_to_run(t, c);
+    if (!put_run(t))
+        return false;
+    *start = t->out->length;
+    return add_to_run(t, c) && put_run(t);
+}
+
+static bool read_escape(struct translator *t, size_t *start)
+{
+    uint32_t c;
+    if (read_escaped_character(t, &c, false))
+        return put_literal(t, c, start);
+    struct set set = NEW_SET;
+    if (!put_run(t))
+        return false;
+    *start = t->out->length;
+    bool ok = t->status == WE_OK && read_named_set(t, &set, false);
+    if (ok && t->ignore_case) { /* outside of a class properties keep their case; newer PCRE2 would not */
+        we_buf_append_c(t->out, "(?-i:");
+        ok = put_set(t, t->out, &set) && we_buf_append_c(t->out, ")");
+    } else if (ok) {
+        ok = put_set(t, t->out, &set);
+    }
     set_free(&set);
     if (ok || t->status != WE_OK || t->out->failed)
         return ok;
@@ -435,7 +529,7 @@ static bool read_escape(struct translator *t)
         bool inverse;
         t->status = we_regex_property(we_str_c("word"), &word, &inverse, t->error);
         if (t->status == WE_OK)
-            we_buf_printf(t->out, k == 'b' ? "(?:(?<=[%s])(?![%s])|(?<![%s])(?=[%s]))" : "(?:(?<=[%s])(?=[%s])|(?<![%s])(?![%s]))",
+            we_buf_printf(t->out, k == 'b' ? "(?-i:(?<=[%s])(?![%s])|(?<![%s])(?=[%s]))" : "(?-i:(?<=[%s])(?=[%s])|(?<![%s])(?![%s]))",
                           word.data, word.data, word.data, word.data);
         we_buf_free(&word);
         return t->status == WE_OK;
@@ -524,24 +618,34 @@ static bool read_quantifiers(struct translator *t, size_t start)
     }
 }
 
-static bool read_atom(struct translator *t, bool *repeatable)
+/* *start: where in the output the atom begins, for its quantifiers. */
+static bool read_atom(struct translator *t, bool *repeatable, size_t *start)
 {
     int k = peek(t, 0);
     *repeatable = true;
+    if (k > 0 && strchr("([.^$", k) && !put_run(t))
+        return false;
+    *start = t->out->length;
     switch (k) {
     case '(':
         t->at++;
         return read_group(t);
     case '[': {
-        struct set set = {0};
+        struct set set = NEW_SET;
         t->at++;
-        bool ok = read_class(t, &set) && put_set(t, t->out, &set);
+        bool ok = read_class(t, &set);
+        if (ok && t->ignore_case && set.wide) {
+            we_folds_find(&t->folds);
+            ok = put_folded_class(t, &set);
+        } else if (ok) {
+            ok = put_set(t, t->out, &set);
+        }
         set_free(&set);
         return ok;
     }
     case '\\':
         t->at++;
-        return read_escape(t);
+        return read_escape(t, start);
     case '.':
         t->at++;
         return we_buf_append_byte(t->out, '.');
@@ -564,8 +668,7 @@ static bool read_atom(struct translator *t, bool *repeatable)
     default:
         break;
     }
-    put_character(t->out, we_unicode_next(t->pattern, &t->at));
-    return true;
+    return put_literal(t, we_unicode_next(t->pattern, &t->at), start);
 }
 
 /* Alternatives up to ")" or the end, which stay unread. */
@@ -575,14 +678,14 @@ static bool read_alternatives(struct translator *t)
         return fail(t, WE_UNSUPPORTED, "too many things inside each other");
     bool ok = true;
     while (ok && t->status == WE_OK && !t->out->failed && peek(t, 0) >= 0 && peek(t, 0) != ')') {
-        if (accept(t, "|")) {
-            we_buf_append_byte(t->out, '|');
-            continue;
-        }
-        size_t start = t->out->length;
+        size_t start;
         bool repeatable;
-        ok = read_atom(t, &repeatable) && (!repeatable || read_quantifiers(t, start));
+        if (accept(t, "|"))
+            ok = put_run(t) && we_buf_append_byte(t->out, '|');
+        else
+            ok = read_atom(t, &repeatable, &start) && (!repeatable || read_quantifiers(t, start));
     }
+    ok = ok && put_run(t);
     if (t->out->failed)
         fail(t, WE_OUT_OF_MEMORY, "it is too large");
     else if (!ok) /* without another reason */
@@ -602,5 +705,7 @@ we_status we_regex_translate(struct we_str pattern, struct we_buf *out, struct w
         we_buf_append(out, we_str("", 0)); /* so that there is a terminated string, even an empty one */
     if (t.status == WE_OK && out->failed)
         fail(&t, WE_OUT_OF_MEMORY, "out of memory");
+    free(t.run);
+    we_folds_free(&t.folds);
     return t.status;
 }
