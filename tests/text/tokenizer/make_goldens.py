@@ -149,7 +149,7 @@ KINDS = {
     "gemma": tokenizer(PIECES_BPE, MARK, split({"String": " "}, "MergedWithPrevious"), template("<s>", "$A", **{"<s>": [1]}), [UNMARK, {"type": "ByteFallback"}, {"type": "Fuse"}],
                        SPM + [token("\n\n", special=False, normalized=False)]),
 }
-HALF = ["cased", "thirds", "mistral", "gemma"]
+HALF = ["qwen-2", "phi-3", "cased", "thirds", "mistral", "gemma"]
 
 OPTIONS, OPTION_TEXTS = {}, {}
 
