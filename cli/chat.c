@@ -185,8 +185,7 @@ static bool send(struct we_chat *chat, const char *text)
     request.on_text = print_text;
     request.context = &printing;
     request.sampling.seed += chat->regenerations;
-    we_interrupt_clear();
-    atomic_store(&replying, chat->session);
+    atomic_store(&replying, chat->session); /* a Ctrl-C that came since the message was read stops the reply too */
     we_spinner_start("reading the prompt");
     we_status status = we_session_send(chat->session, text, &request, &result, &error);
     we_spinner_stop();

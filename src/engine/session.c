@@ -7,6 +7,7 @@
 
 struct message {
     char *role, *content;
+    size_t length; /* of the content, which may hold NULs */
 };
 
 struct we_session {
@@ -49,6 +50,17 @@ static bool has_system(const struct we_session *session)
     return session->count && strcmp(session->messages[0].role, "system") == 0;
 }
 
+static char *copy_text(struct we_str text)
+{
+    char *copy = malloc(text.length + 1);
+    if (copy == NULL)
+        return NULL;
+    if (text.length)
+        memcpy(copy, text.data, text.length);
+    copy[text.length] = '\0';
+    return copy;
+}
+
 /* Inserts a message at `index`. */
 static we_status insert(struct we_session *session, size_t index, struct we_str role, struct we_str content,
                         struct we_error *error)
@@ -61,7 +73,7 @@ static we_status insert(struct we_session *session, size_t index, struct we_str 
         session->messages = more;
         session->capacity = capacity;
     }
-    struct message message = {strndup(role.data, role.length), strndup(content.data ? content.data : "", content.length)};
+    struct message message = {copy_text(role), copy_text(content), content.length};
     if (message.role == NULL || message.content == NULL) {
         free_messages(&message, 1);
         return we_error_memory(error, "a message");
@@ -118,7 +130,7 @@ we_status we_session_messages(struct we_session *session, const char **json, str
         we_buf_append_c(out, i ? ", {\"role\": " : "{\"role\": ");
         we_json_write_string(out, we_str_c(session->messages[i].role), false);
         we_buf_append_c(out, ", \"content\": ");
-        we_json_write_string(out, we_str_c(session->messages[i].content), false);
+        we_json_write_string(out, we_str(session->messages[i].content, session->messages[i].length), false);
         we_buf_append_byte(out, '}');
     }
     we_buf_append_c(out, "]}");

@@ -188,6 +188,11 @@ static void test_save_and_load(void **state)
     assert_int_equal(we_session_set_messages(c.session, "{\"messages\": []}", &error), WE_OK);
     assert_int_equal(we_session_messages(c.session, &text, &error), WE_OK);
     assert_string_equal(text, "{\"messages\": []}");
+    /* Models write anything, a NUL too. */
+    static const char nul[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"a\\u0000b\"}]}";
+    assert_int_equal(we_session_set_messages(c.session, nul, &error), WE_OK);
+    assert_int_equal(we_session_messages(c.session, &text, &error), WE_OK);
+    assert_string_equal(text, nul);
     end(&c);
 }
 
