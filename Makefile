@@ -48,7 +48,7 @@ install:
 	[ "$$(cat build/prefix 2>/dev/null)" = "$(PREFIX)" ] || \
 	    meson setup --reconfigure build --prefix "$(PREFIX)" >/dev/null
 	printf '%s\n' "$(PREFIX)" >build/prefix
-	scripts/build.sh
+	scripts/build.sh product
 	meson install -C build --no-rebuild --quiet
 	[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
