@@ -20,23 +20,36 @@ enum {
 
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* So that the compiler does not see that all sums have the same value, and keep one of them. */
+#if defined(__x86_64__)
+#define HIDE(vector) __asm__ volatile("" : "+x"(vector))
+#elif defined(__aarch64__)
+#define HIDE(vector) __asm__ volatile("" : "+w"(vector))
+#else
+#define HIDE(vector) __asm__ volatile("" : "+m"(vector))
+#endif
+
 /* `SUMS` sums in registers; `ONE` adds a product to one of them. Their total is returned, so that nothing is left out. */
 #define LOOP(function, attributes, vector, zero, operand, ONE)                                                                 \
     attributes static float function(void)                                                                                     \
     {                                                                                                                          \
         vector sums[SUMS], a = operand, b = operand;                                                                           \
-        UNROLL for (int i = 0; i < SUMS; i++) sums[i] = zero;                                                                  \
+        HIDE(a);                                                                                                               \
+        HIDE(b);                                                                                                               \
+        UNROLL for (int i = 0; i < SUMS; i++)                                                                                  \
+        {                                                                                                                      \
+            sums[i] = zero;                                                                                                    \
+            HIDE(sums[i]);                                                                                                     \
+        }                                                                                                                      \
         for (int step = 0; step < STEPS; step++) {                                                                             \
             UNROLL for (int i = 0; i < SUMS; i++) sums[i] = ONE(sums[i], a, b);                                                \
-            __asm__ volatile("" ::: "memory");                                                                                 \
         }                                                                                                                      \
-        float total = 0;                                                                                                       \
-        for (int i = 0; i < SUMS; i++) {                                                                                       \
-            float lanes[sizeof(vector) / sizeof(float)];                                                                       \
-            memcpy(lanes, &sums[i], sizeof lanes);                                                                             \
-            for (size_t j = 0; j < sizeof lanes / sizeof *lanes; j++)                                                          \
-                total += lanes[j];                                                                                             \
-        }                                                                                                                      \
+        vector kept[SUMS]; /* an index that is no constant would keep the sums themselves in memory */                         \
+        UNROLL for (int i = 0; i < SUMS; i++) kept[i] = sums[i];                                                               \
+        float lanes[SUMS * (sizeof(vector) / sizeof(float))], total = 0;                                                       \
+        memcpy(lanes, kept, sizeof kept);                                                                                      \
+        for (size_t j = 0; j < sizeof lanes / sizeof *lanes; j++)                                                              \
+            total += lanes[j];                                                                                                 \
         return total;                                                                                                          \
     }
 
@@ -52,26 +65,26 @@ struct loop {
 #if defined(__x86_64__)
 
 #define TARGET(features) __attribute__((target(features)))
-/* As assembly, else a product that does not change would be computed once. */
-#define PRODUCT(vector, instruction, a, b)                                                                                     \
+/* A product and its addition, as assembly: a product that does not change would be computed once. */
+#define MADD(vector, a, b, c)                                                                                                  \
     ({                                                                                                                         \
-        vector product_;                                                                                                       \
-        __asm__ volatile(instruction " %2, %1, %0" : "=v"(product_) : "v"(a), "v"(b));                                         \
-        product_;                                                                                                              \
+        vector sum_ = c, product_;                                                                                             \
+        __asm__ volatile("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum_), "=&x"(product_) : "x"(a), "x"(b));           \
+        sum_;                                                                                                                  \
     })
 #define MULTIPLY_ADD_128(c, a, b)                                                                                              \
     ({                                                                                                                         \
-        __m128 product_ = a;                                                                                                   \
-        __asm__ volatile("mulps %1, %0" : "+x"(product_) : "x"(b));                                                            \
-        _mm_add_ps(c, product_);                                                                                               \
+        __m128 sum_ = c, product_ = a;                                                                                         \
+        __asm__ volatile("mulps %2, %1\n\taddps %1, %0" : "+x"(sum_), "+x"(product_) : "x"(b));                                \
+        sum_;                                                                                                                  \
     })
 #define FMA_256(c, a, b) _mm256_fmadd_ps(a, b, c)
 #define FMA_512(c, a, b) _mm512_fmadd_ps(a, b, c)
-#define MADD_256(c, a, b) _mm256_add_epi32(c, PRODUCT(__m256i, "vpmaddwd", a, b))
-#define MADD_512(c, a, b) _mm512_add_epi32(c, PRODUCT(__m512i, "vpmaddwd", a, b))
+#define MADD_256(c, a, b) MADD(__m256i, a, b, c)
+#define MADD_512(c, a, b) MADD(__m512i, a, b, c)
 #define DPWSSD(c, a, b) _mm512_dpwssd_epi32(c, a, b)
 #define DPBUSD(c, a, b) _mm512_dpbusd_epi32(c, a, b)
-#define DPBF16(c, a, b) _mm512_dpbf16_ps(c, a, b)
+#define DPBF16(c, a, b) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
 
 LOOP(run_plain, , __m128, _mm_setzero_ps(), _mm_set1_ps(1e-9f), MULTIPLY_ADD_128)
 LOOP(run_fma_256, TARGET("avx2,fma"), __m256, _mm256_setzero_ps(), _mm256_set1_ps(1.0f), FMA_256)
@@ -81,20 +94,7 @@ LOOP(run_madd_512, TARGET("avx512f,avx512bw"), __m512i, _mm512_setzero_si512(), 
 LOOP(run_dpwssd, TARGET("avx512f,avx512bw,avx512vnni"), __m512i, _mm512_setzero_si512(), _mm512_set1_epi16(1), DPWSSD)
 LOOP(run_dpbusd, TARGET("avx512f,avx512bw,avx512vnni"), __m512i, _mm512_setzero_si512(), _mm512_set1_epi8(1), DPBUSD)
 
-TARGET("avx512f,avx512bw,avx512bf16") static float run_dpbf16(void)
-{
-    __m512 sums[SUMS];
-    const __m512bh one = (__m512bh)_mm512_set1_epi16(0x3F80);
-    UNROLL for (int i = 0; i < SUMS; i++) sums[i] = _mm512_setzero_ps();
-    for (int step = 0; step < STEPS; step++) {
-        UNROLL for (int i = 0; i < SUMS; i++) sums[i] = _mm512_dpbf16_ps(sums[i], one, one);
-        __asm__ volatile("" ::: "memory");
-    }
-    float total = 0;
-    for (int i = 0; i < SUMS; i++)
-        total += _mm512_reduce_add_ps(sums[i]);
-    return total;
-}
+LOOP(run_dpbf16, TARGET("avx512f,avx512bw,avx512bf16"), __m512, _mm512_setzero_ps(), (__m512)_mm512_set1_epi16(0x3F80), DPBF16)
 
 static void configure_tiles(void *config)
 {
