@@ -37,7 +37,7 @@ static const struct we_json *read_json(struct we_arena *arena, const char *direc
 {
     struct we_buf text = {0};
     struct we_error error;
-    struct we_json *tree;
+    struct we_json *tree = NULL;
     char path[600];
     snprintf(path, sizeof path, "%s/%s", directory, name);
     if (we_file_read(path, 0, &text, &error) != WE_OK || we_json_parse(we_buf_str(&text), name, arena, &tree, &error) != WE_OK)
