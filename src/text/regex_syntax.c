@@ -401,6 +401,8 @@ static bool read_group(struct translator *t)
         t->at += 2;
         while (peek(t, 0) >= 0 && peek(t, 0) != close)
             t->at++;
+        if (peek(t, 0) < 0)
+            return fail(t, WE_INVALID_FORMAT, "the name of a group that does not end");
         t->at++;
         known = true;
     }

@@ -147,6 +147,8 @@ static void test_errors(void **state)
         {"(?~abc)", WE_UNSUPPORTED, "this kind of group"},
         {"(?x: a )", WE_UNSUPPORTED, "this option of a group"},
         {"(?#never ends", WE_INVALID_FORMAT, "a comment that does not end"},
+        {"(?<name", WE_INVALID_FORMAT, "the name of a group that does not end"},
+        {"(?'name", WE_INVALID_FORMAT, "the name of a group that does not end"},
         {"(?<=a+)b", WE_UNSUPPORTED, "lookbehind"},
         {"\xFF", WE_INVALID_FORMAT, "it is no UTF-8"},
     };
