@@ -5,6 +5,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import time
 import unittest
 
 from support import Case, COMMAND, LLAMA, MODELS, PATIENCE, main
@@ -159,6 +160,17 @@ class Run(Case):
                                    env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return process
 
+    def wait_for_handler(self, process):
+        """Until the process catches SIGINT: before that, no program can."""
+        end = time.monotonic() + PATIENCE
+        while os.path.exists("/proc/self/status") and time.monotonic() < end:
+            with open("/proc/%d/status" % process.pid) as f:
+                caught = [int(line.split()[1], 16) for line in f if line.startswith("SigCgt:")]
+            if caught and caught[0] >> (signal.SIGINT - 1) & 1:
+                break
+            time.sleep(0.05)
+        time.sleep(1)
+
     def test_interrupt(self):
         process = self.interrupted()
         process.stdout.read(1)
@@ -167,10 +179,7 @@ class Run(Case):
 
     def test_interrupt_with_json(self):
         process = self.interrupted("--json")
-        try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            pass
+        self.wait_for_handler(process)
         process.send_signal(signal.SIGINT)
         self.assertEqual((process.communicate(timeout=PATIENCE), process.returncode), ((b"", b""), 130))
 
