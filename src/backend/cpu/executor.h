@@ -10,8 +10,7 @@
 #include <stdatomic.h>
 
 enum {
-    WE_CPU_TOKEN_BLOCK = 256, /* tokens that one unpacked panel serves; a multiple of WE_CPU_MOST_BLOCK_ROWS */
-    WE_CPU_PIECE_VALUES = WE_CPU_TOKEN_BLOCK * WE_CPU_PANEL_ROWS, /* most results of one piece of a product */
+    WE_CPU_PIECE_VALUES = WE_CPU_PIECE_ROWS * WE_CPU_PIECE_TOKENS, /* most results of one piece of a product */
     WE_CPU_PRIVATE_ROWS = 4,                                      /* up to so many rows every worker packs for itself */
     WE_CPU_CURSORS = 4,
     WE_CPU_MOST_SETS = 2
