@@ -21,7 +21,12 @@ enum {
     WE_CPU_PIECE_TOKENS = 512,
     WE_CPU_PANEL_BYTES = 336 * 1024, /* scratch memory of a product */
     WE_CPU_MOST_BLOCK_ROWS = 16,
-    WE_CPU_ATTEND_ROWS = 6,    /* queries that share a pass over keys and values */
+    WE_CPU_ATTEND_ROWS = 8,    /* most queries that share a pass over keys and values; */
+    WE_CPU_ATTEND_F32_ROWS = 6, /* of float32 */
+    WE_CPU_PAIRS_CHUNK = 256,  /* as WE_CPU_CHUNK, for bfloat16: shorter, so that several threads share a context */
+    WE_CPU_PAIRS_CHUNK_PAGES = WE_CPU_PAIRS_CHUNK / WE_PAGE_POSITIONS,
+    WE_CPU_TILE_QUERIES = 32,  /* queries of an attend_tile */
+    WE_CPU_TILE_LANES = 16,    /* positions, and columns of values, side by side in a page of bfloat16 */
     WE_CPU_MAX_DIRECT = 4,     /* most tokens of a product that leaves weights packed */
     WE_CPU_MAX_WIDTH = 1 << 24 /* rows or inputs of a matrix; keeps sizes far from overflow */
 };
@@ -72,19 +77,40 @@ struct we_cpu_form_kernels {
                      uint32_t tokens, float *out, size_t out_stride, void *panel);
 };
 
-/* Attention of a few queries, which share a KV head, over one chunk of positions. */
+/* Attention of a few queries, which share a KV head, over one chunk of positions. In a page, keys and values lie as
+ *   float32:  keys (head_dim, WE_PAGE_POSITIONS), values (WE_PAGE_POSITIONS, v_head_dim);
+ *   bfloat16: in pairs, as dot products of pairs read them: keys (position / 16, head_dim / 2, position % 16, 2), values
+ *             (column / 16, position / 2, column % 16, 2), where the last block of columns may be narrower. */
 struct we_cpu_attend {
     const float *q[WE_CPU_ATTEND_ROWS]; /* (head_dim), already scaled */
     uint32_t num_rows;
     uint32_t first[WE_CPU_ATTEND_ROWS]; /* a row sees the chunk's positions [first, last) */
     uint32_t last[WE_CPU_ATTEND_ROWS];
-    enum we_dtype dtype;               /* of keys and values: F32 or BF16 */
-    const void *k[WE_CPU_CHUNK_PAGES]; /* (head_dim, WE_PAGE_POSITIONS); only pages that a row sees */
-    const void *v[WE_CPU_CHUNK_PAGES]; /* (WE_PAGE_POSITIONS, v_head_dim) */
+    const void *k[WE_CPU_CHUNK_PAGES], *v[WE_CPU_CHUNK_PAGES]; /* only pages that a row sees */
     uint32_t head_dim, v_head_dim;
-    float *scores;                                          /* scratch (WE_CPU_ATTEND_ROWS, WE_CPU_CHUNK) */
+    float *scores;                                          /* scratch (num_rows, WE_CPU_CHUNK) */
     float max[WE_CPU_ATTEND_ROWS], sum[WE_CPU_ATTEND_ROWS]; /* out: the greatest score; sum of e^(score - max) */
     float *out;                                             /* out (num_rows, v_head_dim): sum of e^(score - max) * v */
+};
+
+/* Attention of many queries, which share a KV head, by products of bfloat16 pairs: begin, then the chunks of
+ * WE_CPU_PAIRS_CHUNK positions in order, then end. Several of them may take turns at each chunk. */
+struct we_cpu_attend_tile {
+    const float *q[WE_CPU_TILE_QUERIES]; /* (head_dim); read by begin */
+    float scale;                         /* of q */
+    uint32_t num_rows, head_dim, v_head_dim;
+    uint32_t first[WE_CPU_TILE_QUERIES], last[WE_CPU_TILE_QUERIES]; /* a row sees positions [first, last) */
+    uint32_t valid_first, valid_last;                               /* other positions may hold anything, NaN included */
+    uint8_t *state;                                                 /* tile_state_bytes, aligned to 64; */
+    uint8_t *work;                                                  /* tile_work_bytes, likewise, between calls anyone's */
+};
+
+/* The rows of some positions on their way into a page of bfloat16: consecutive slots, in one page. */
+struct we_cpu_keep {
+    const float *k, *v; /* (count, stride), of one KV head */
+    size_t k_stride, v_stride;
+    uint32_t slot, count, head_dim, v_head_dim;
+    void *page_k, *page_v;
 };
 
 struct we_cpu_kernels {
@@ -104,9 +130,20 @@ struct we_cpu_kernels {
     /* y += a * x */
     void (*add_scaled)(float *y, float a, const float *x, uint32_t count);
 
+    /* float32 pages, and those of bfloat16 */
     void (*attend)(struct we_cpu_attend *attend);
+    void (*attend_pairs)(struct we_cpu_attend *attend);
+    void (*keep_pairs)(const struct we_cpu_keep *keep);
     /* Combines a chunk's (max, sum, out) into the state of all chunks before it; both (width). */
     void (*merge)(float *max, float *sum, float *out, float chunk_max, float chunk_sum, const float *chunk_out, uint32_t width);
+
+    /* All NULL where this set lacks products of bfloat16 pairs. k, v: the pages of the chunk that begins at `begin`; only
+     * those that a row sees are read. out: (v_head_dim) for each row. */
+    size_t (*tile_state_bytes)(uint32_t head_dim, uint32_t v_head_dim);
+    size_t (*tile_work_bytes)(uint32_t head_dim, uint32_t v_head_dim);
+    void (*tile_begin)(const struct we_cpu_attend_tile *tile);
+    void (*tile_chunk)(const struct we_cpu_attend_tile *tile, uint32_t begin, const void *const *k, const void *const *v);
+    void (*tile_end)(const struct we_cpu_attend_tile *tile, float *const *out);
 };
 
 /* The best set that this processor has, or the one named; NULL (and an error) if the processor or this build lacks it. */

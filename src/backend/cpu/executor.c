@@ -68,13 +68,35 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
             .scores = take(sink, (uint64_t)WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK, sizeof(float)),
             .chunk_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
             .state_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
+            .turned = take(sink, times(WE_CPU_TILE_QUERIES, plan->max_head_dim), sizeof(float)),
         };
+        if (e->tiles) {
+            s.tiles = take(sink, WE_CPU_TILES, e->tile_state_bytes);
+            s.tile_work = take(sink, e->kernels->tile_work_bytes(plan->max_head_dim, plan->max_v_head_dim), 1);
+        }
         take_packed(e, sink, plan->hidden_forms, plan->inner_forms, WE_CPU_PRIVATE_ROWS, wider(plan->hidden, plan->inner),
                     &s.x);
         take_packed(e, sink, plan->hidden_forms, NULL, WE_CPU_PRIVATE_ROWS, plan->hidden.width, &s.kept_x);
         if (all)
             all[i] = s;
     }
+}
+
+/* For the chunks of all positions that a sequence can have. */
+static uint64_t partials_of(const struct we_executor *e)
+{
+    const uint32_t chunk = e->kv_dtype == WE_F32 ? WE_CPU_CHUNK : WE_CPU_PAIRS_CHUNK;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < e->plan.num_blocks; i++) {
+        const struct we_cpu_block *b = &e->plan.blocks[i];
+        if (b->block->kind != WE_BLOCK_ATTENTION)
+            continue;
+        const struct we_attention *a = b->block->op.attention;
+        const uint64_t chunks = times(e->options.num_pages[b->group], WE_PAGE_POSITIONS) / chunk + 2;
+        const uint64_t floats = times(chunks, a->num_attention_heads * we_cpu_partial_floats(a));
+        most = floats > most ? floats : most;
+    }
+    return times(most, WE_CPU_SPLIT_QUERIES);
 }
 
 static void take_buffers(struct we_executor *e, struct sink *sink)
@@ -91,6 +113,8 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     e->k = take(sink, times(rows, plan->k.stride), sizeof(float));
     e->v = take(sink, times(rows, plan->v.stride), sizeof(float));
     e->inner = take(sink, times(rows, plan->inner.stride), sizeof(float));
+    e->num_partials = partials_of(e);
+    e->partials = take(sink, e->num_partials, sizeof(float));
     e->block_out = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));
     e->step_sum = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));
     e->angles = take(sink, times(times(rows, plan->num_ropes), 2 * (uint64_t)plan->max_pairs), sizeof(float));
@@ -145,7 +169,11 @@ static we_status prepare(const struct we_load_options *options, struct we_execut
                             "an executor for %u rows, %u sequences, %u rows of logits and %u threads; from 1 to %d rows and "
                             "sequences, no more rows of logits than rows, and at most 1024 threads were expected",
                             options->max_rows, options->max_spans, options->max_logit_rows, e->threads, (int)MOST);
-    return we_cpu_plan_make(options, e->kernels, &e->plan, error);
+    we_status status = we_cpu_plan_make(options, e->kernels, &e->plan, error);
+    e->tiles = e->kernels->tile_begin && e->kv_dtype == WE_BF16 && options->precision == WE_PRECISION_FAST;
+    if (status == WE_OK && e->tiles)
+        e->tile_state_bytes = e->kernels->tile_state_bytes(e->plan.max_head_dim, e->plan.max_v_head_dim);
+    return status;
 }
 
 static we_status estimate(const struct we_load_options *options, uint64_t *bytes, struct we_error *error)
@@ -270,7 +298,8 @@ static we_status accept(struct we_executor *e, const struct we_batch *batch, str
             return we_error_set(error, WE_INVALID_ARGUMENT, "a batch that asks for more than %u rows of logits",
                                 o->max_logit_rows);
         e->spans[i] =
-            (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position, kept, s->num_logit_rows, s->rope_mode};
+            (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position, kept, s->num_logit_rows, s->rope_mode,
+                                 s->phase};
         if (!add_rows(e, &e->rows, s->phase, s->num_rows) ||
             (s->num_logit_rows && !add_rows(e, &e->kept_rows, s->phase, s->num_logit_rows)))
             return we_error_set(error, WE_INVALID_ARGUMENT, "span %u: spans of one phase must follow each other", i);

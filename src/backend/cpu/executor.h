@@ -12,6 +12,8 @@
 enum {
     WE_CPU_PIECE_VALUES = WE_CPU_PIECE_ROWS * WE_CPU_PIECE_TOKENS, /* most results of one piece of a product */
     WE_CPU_PRIVATE_ROWS = 4,                                      /* up to so many rows every worker packs for itself */
+    WE_CPU_TILES = 4,         /* tiles of queries that share a pass over keys and values */
+    WE_CPU_SPLIT_QUERIES = 4, /* rows whose attention can be split into all chunks of the longest context */
     WE_CPU_CURSORS = 4,
     WE_CPU_MOST_SETS = 2
 };
@@ -38,6 +40,7 @@ struct we_cpu_span {
     uint32_t first_row, num_rows, position;
     uint32_t kept_first, num_logit_rows;
     enum we_rope_mode rope_mode;
+    enum we_phase phase;
 };
 
 /* A worker's own memory. */
@@ -48,6 +51,9 @@ struct we_cpu_scratch {
     struct we_cpu_packed x, kept_x; /* up to WE_CPU_PRIVATE_ROWS rows, of any width */
     float *scores;                  /* (WE_CPU_ATTEND_ROWS, WE_CPU_CHUNK) */
     float *chunk_out, *state_out;   /* (WE_CPU_ATTEND_ROWS, max_v_head_dim) */
+    float *turned;                  /* (WE_CPU_TILE_QUERIES, max_head_dim) */
+    uint8_t *tiles;                 /* (WE_CPU_TILES, tile_state_bytes) */
+    uint8_t *tile_work;
 };
 
 struct we_executor {
@@ -59,12 +65,16 @@ struct we_executor {
     void *allocations; /* everything below, as a list */
     uint8_t **pages;   /* (num_groups): (num_pages[g], page_values) of kv_dtype */
     enum we_dtype kv_dtype;
-    size_t kv_size; /* bytes of a number in a page */
+    size_t kv_size;          /* bytes of a number in a page */
+    bool tiles;              /* whether prefill attends by tiles of queries */
+    size_t tile_state_bytes; /* of the widest heads; a multiple of 64 */
 
     /* (max_rows, stride) each; `kept` ones (max_logit_rows, stride) */
     float *stream, *kept_stream;             /* hidden: the residual stream */
     struct we_cpu_packed x, kept_x, inner_x; /* the stream after a norm; what o_proj and down_proj read */
     float *q, *k, *v, *inner;
+    float *partials; /* (num_partials): results of single chunks of attention */
+    uint64_t num_partials;
     float *block_out, *step_sum;    /* hidden: of steps that are not direct */
     float *angles;                  /* (num_ropes, max_rows, 2, max_pairs): cosines, sines */
     float *logits;                  /* (max_logit_rows, vocab_size) */
@@ -156,7 +166,12 @@ struct we_cpu_product {
 enum { WE_CPU_MOST_PRODUCTS = 3 * WE_CPU_MOST_SETS };
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
 
-/* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one or two phases, the last one not ended. */
-void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, float *q);
+/* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one phase or several, the last one not ended. */
+void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *q);
+/* Floats of a query's result over one chunk: the values, its greatest score, its sum. */
+static inline size_t we_cpu_partial_floats(const struct we_attention *a)
+{
+    return ((size_t)a->v_head_dim + 2 + 15) / 16 * 16;
+}
 
 #endif

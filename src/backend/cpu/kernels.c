@@ -28,5 +28,14 @@ const struct we_cpu_kernels KERNEL(kernels) = {
     .activate = KERNEL(activate),
     .add_scaled = KERNEL(add_scaled),
     .attend = KERNEL(attend),
+    .attend_pairs = KERNEL(attend_pairs),
+    .keep_pairs = KERNEL(keep_pairs),
     .merge = KERNEL(merge),
+#ifdef HAS_BF16
+    .tile_state_bytes = KERNEL(tile_state_bytes),
+    .tile_work_bytes = KERNEL(tile_work_bytes),
+    .tile_begin = KERNEL(tile_begin),
+    .tile_chunk = KERNEL(tile_chunk),
+    .tile_end = KERNEL(tile_end),
+#endif
 };

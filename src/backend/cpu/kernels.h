@@ -41,6 +41,15 @@ void KERNEL(rope)(float *x, uint32_t width, const float *cosine, const float *si
 void KERNEL(activate)(enum we_activation activation, const float *gate, const float *up, uint32_t count, float *out);
 void KERNEL(add_scaled)(float *y, float a, const float *x, uint32_t count);
 void KERNEL(attend)(struct we_cpu_attend *attend);
+void KERNEL(attend_pairs)(struct we_cpu_attend *attend);
+void KERNEL(keep_pairs)(const struct we_cpu_keep *keep);
+size_t KERNEL(tile_state_bytes)(uint32_t head_dim, uint32_t v_head_dim);
+size_t KERNEL(tile_work_bytes)(uint32_t head_dim, uint32_t v_head_dim);
+void KERNEL(tile_begin)(const struct we_cpu_attend_tile *tile);
+void KERNEL(tile_chunk)(const struct we_cpu_attend_tile *tile, uint32_t begin, const void *const *k, const void *const *v);
+void KERNEL(tile_end)(const struct we_cpu_attend_tile *tile, float *const *out);
+/* Scores [begin, end), whole pages of which a row sees [first, last), become weights e^(score - max). */
+void KERNEL(soften)(float *scores, uint32_t begin, uint32_t end, uint32_t first, uint32_t last, float *max, float *sum);
 void KERNEL(merge)(float *max, float *sum, float *out, float chunk_max, float chunk_sum, const float *chunk_out,
                    uint32_t width);
 

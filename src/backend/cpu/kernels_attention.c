@@ -1,6 +1,6 @@
-/* Attention of up to WE_CPU_ATTEND_ROWS queries over a chunk of positions: scores with lanes over positions (keys are kept
- * transposed), one maximum for the chunk, then the values with lanes over their width. What a row gets does not depend
- * on the rows beside it: positions that it does not see have weight 0 in its sum, and their values are not touched. */
+/* Attention of up to WE_CPU_ATTEND_F32_ROWS queries over a chunk of float32 of positions: scores with lanes over positions
+ * (keys are kept transposed), one maximum for the chunk, then the values with lanes over their width. What a row gets does not
+ * depend on the rows beside it: positions that it does not see have weight 0 in its sum, and their values are not touched. */
 #include "backend/cpu/kernels.h"
 
 #include <math.h>
@@ -9,11 +9,10 @@ enum { VECTORS = TARGET_ATTEND, STEP = VECTORS * LANES };
 
 /* ---- scores of one page ---- */
 
-INLINE void score_page(const enum we_dtype dtype, const int rows, const float *const *q, const void *k, uint32_t head_dim,
-                       float *scores)
+INLINE void score_page(const int rows, const float *const *q, const float *k, uint32_t head_dim, float *scores)
 {
     for (uint32_t c = 0; c < WE_PAGE_POSITIONS; c += STEP) {
-        vf sums[WE_CPU_ATTEND_ROWS][VECTORS];
+        vf sums[WE_CPU_ATTEND_F32_ROWS][VECTORS];
         UNROLL
         for (int r = 0; r < rows; r++)
             UNROLL
@@ -23,7 +22,7 @@ INLINE void score_page(const enum we_dtype dtype, const int rows, const float *c
             vf kv[VECTORS];
             UNROLL
             for (int v = 0; v < VECTORS; v++)
-                kv[v] = load_floats(dtype, k, (size_t)d * WE_PAGE_POSITIONS + c + v * LANES);
+                kv[v] = v_load(k + (size_t)d * WE_PAGE_POSITIONS + c + v * LANES);
             UNROLL
             for (int r = 0; r < rows; r++) {
                 vf qd = v_set1(q[r][d]);
@@ -43,11 +42,10 @@ INLINE void score_page(const enum we_dtype dtype, const int rows, const float *c
 /* ---- weighted sum of values ---- */
 
 /* Columns [c, c + width of the vectors) of out += weights[r][p] * v[p], p in [first, last). n: lanes of the last vector. */
-INLINE void add_columns(const enum we_dtype dtype, const int rows, const int vectors, const float *weights,
-                        const void *const *pages, uint32_t width, uint32_t c, uint32_t n, uint32_t first, uint32_t last,
-                        float *out)
+INLINE void add_columns(const int rows, const int vectors, const float *weights, const void *const *pages, uint32_t width,
+                        uint32_t c, uint32_t n, uint32_t first, uint32_t last, float *out)
 {
-    vf sums[WE_CPU_ATTEND_ROWS][VECTORS];
+    vf sums[WE_CPU_ATTEND_F32_ROWS][VECTORS];
     const bool whole = n == LANES;
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -58,12 +56,11 @@ INLINE void add_columns(const enum we_dtype dtype, const int rows, const int vec
     }
     for (uint32_t p = first; p < last; p++) {
         const size_t at = (size_t)(p % WE_PAGE_POSITIONS) * width + c;
-        const void *page = pages[p / WE_PAGE_POSITIONS];
+        const float *page = pages[p / WE_PAGE_POSITIONS];
         vf values[VECTORS];
         UNROLL
         for (int v = 0; v < vectors; v++)
-            values[v] = whole || v < vectors - 1 ? load_floats(dtype, page, at + v * LANES)
-                                                 : load_floats_n(dtype, page, at + v * LANES, n);
+            values[v] = whole || v < vectors - 1 ? v_load(page + at + v * LANES) : v_load_n(page + at + v * LANES, n);
         UNROLL
         for (int r = 0; r < rows; r++) {
             vf w = v_set1(weights[r * WE_CPU_CHUNK + p]);
@@ -84,48 +81,46 @@ INLINE void add_columns(const enum we_dtype dtype, const int rows, const int vec
     }
 }
 
-INLINE void add_values(const enum we_dtype dtype, const int rows, const float *weights, const void *const *pages,
-                       uint32_t width, uint32_t first, uint32_t last, float *out)
+INLINE void add_values(const int rows, const float *weights, const void *const *pages, uint32_t width, uint32_t first,
+                       uint32_t last, float *out)
 {
     uint32_t c = 0;
     for (; c + STEP <= width; c += STEP)
-        add_columns(dtype, rows, VECTORS, weights, pages, width, c, LANES, first, last, out);
+        add_columns(rows, VECTORS, weights, pages, width, c, LANES, first, last, out);
     if (VECTORS > 2)
         for (; c + 2 * LANES <= width; c += 2 * LANES)
-            add_columns(dtype, rows, 2, weights, pages, width, c, LANES, first, last, out);
+            add_columns(rows, 2, weights, pages, width, c, LANES, first, last, out);
     for (; c + LANES <= width; c += LANES)
-        add_columns(dtype, rows, 1, weights, pages, width, c, LANES, first, last, out);
+        add_columns(rows, 1, weights, pages, width, c, LANES, first, last, out);
     if (c < width)
-        add_columns(dtype, rows, 1, weights, pages, width, c, width - c, first, last, out);
+        add_columns(rows, 1, weights, pages, width, c, width - c, first, last, out);
 }
 
 typedef void score_function(const float *const *q, const void *k, uint32_t head_dim, float *scores);
 typedef void value_function(const float *weights, const void *const *pages, uint32_t width, uint32_t first, uint32_t last,
                             float *out);
-#define FOR_ROWS(rows, name, dtype)                                                                                            \
-    static void score_##name##_##rows(const float *const *q, const void *k, uint32_t head_dim, float *scores)                  \
+#define FOR_ROWS(rows)                                                                                                         \
+    static void score_##rows(const float *const *q, const void *k, uint32_t head_dim, float *scores)                           \
     {                                                                                                                          \
-        score_page(dtype, rows, q, k, head_dim, scores);                                                                       \
+        score_page(rows, q, k, head_dim, scores);                                                                              \
     }                                                                                                                          \
-    static void value_##name##_##rows(const float *weights, const void *const *pages, uint32_t width, uint32_t first,          \
-                                      uint32_t last, float *out)                                                               \
+    static void value_##rows(const float *weights, const void *const *pages, uint32_t width, uint32_t first, uint32_t last,    \
+                             float *out)                                                                                       \
     {                                                                                                                          \
-        add_values(dtype, rows, weights, pages, width, first, last, out);                                                      \
+        add_values(rows, weights, pages, width, first, last, out);                                                             \
     }
-#define FOR_DTYPE(name, dtype)                                                                                                 \
-    FOR_ROWS(1, name, dtype)                                                                                                   \
-    FOR_ROWS(2, name, dtype) FOR_ROWS(3, name, dtype) FOR_ROWS(4, name, dtype) FOR_ROWS(5, name, dtype)                        \
-        FOR_ROWS(6, name, dtype) static score_function *const score_##name[WE_CPU_ATTEND_ROWS] = {                             \
-            score_##name##_1, score_##name##_2, score_##name##_3, score_##name##_4, score_##name##_5, score_##name##_6};       \
-    static value_function *const value_##name[WE_CPU_ATTEND_ROWS] = {value_##name##_1, value_##name##_2, value_##name##_3,     \
-                                                                     value_##name##_4, value_##name##_5, value_##name##_6};
-FOR_DTYPE(f32, WE_F32)
-FOR_DTYPE(bf16, WE_BF16)
+FOR_ROWS(1)
+FOR_ROWS(2)
+FOR_ROWS(3)
+FOR_ROWS(4)
+FOR_ROWS(5)
+FOR_ROWS(6)
+static score_function *const score_functions[WE_CPU_ATTEND_F32_ROWS] = {score_1, score_2, score_3, score_4, score_5, score_6};
+static value_function *const value_functions[WE_CPU_ATTEND_F32_ROWS] = {value_1, value_2, value_3, value_4, value_5, value_6};
 
 /* ---- a chunk ---- */
 
-/* Scores [begin, end), whole pages of which the row sees [first, last), become weights e^(score - max). */
-static void soften(float *scores, uint32_t begin, uint32_t end, uint32_t first, uint32_t last, float *max, float *sum)
+void KERNEL(soften)(float *scores, uint32_t begin, uint32_t end, uint32_t first, uint32_t last, float *max, float *sum)
 {
     for (uint32_t p = begin; p < first; p++)
         scores[p] = -INFINITY;
@@ -147,8 +142,6 @@ static void soften(float *scores, uint32_t begin, uint32_t end, uint32_t first, 
 void KERNEL(attend)(struct we_cpu_attend *a)
 {
     const uint32_t rows = a->num_rows;
-    score_function *const *score_functions = a->dtype == WE_BF16 ? score_bf16 : score_f32;
-    value_function *const *value_functions = a->dtype == WE_BF16 ? value_bf16 : value_f32;
     uint32_t first = UINT32_MAX, last = 0, common_first = 0, common_last = UINT32_MAX;
     for (uint32_t r = 0; r < rows; r++) {
         first = a->first[r] < first ? a->first[r] : first;
@@ -161,7 +154,7 @@ void KERNEL(attend)(struct we_cpu_attend *a)
     for (uint32_t p = begin; p < end; p += WE_PAGE_POSITIONS)
         score_functions[rows - 1](a->q, a->k[p / WE_PAGE_POSITIONS], a->head_dim, a->scores + p);
     for (uint32_t r = 0; r < rows; r++)
-        soften(a->scores + r * WE_CPU_CHUNK, begin, end, a->first[r], a->last[r], &a->max[r], &a->sum[r]);
+        KERNEL(soften)(a->scores + r * WE_CPU_CHUNK, begin, end, a->first[r], a->last[r], &a->max[r], &a->sum[r]);
 
     memset(a->out, 0, (size_t)rows * a->v_head_dim * sizeof(float));
     if (common_first >= common_last)

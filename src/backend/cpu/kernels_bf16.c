@@ -153,13 +153,6 @@ static void unpack(const struct we_cpu_matrix *m, uint32_t first, uint32_t count
 
 #ifdef HAS_TILES
 
-/* gcc's tile intrinsics do not tell the compiler what memory they read: without this, stores may come too late for them, or
- * be left out. */
-INLINE void finish_stores(const void *address)
-{
-    __asm__ volatile("" : : "r"(address) : "memory");
-}
-
 static void configure(void)
 {
     struct {

@@ -118,6 +118,11 @@ static we_status plan_attention(const struct we_load_options *options, struct we
     we_status status = check_attention(a, error);
     if (status != WE_OK)
         return status;
+    if (options->layout->dtype == WE_BF16 && a->head_dim % 2)
+        return we_error_set(error, WE_UNSUPPORTED,
+                            "heads of %u values, which is odd; the CPU back-end has them with a cache of F32 only (precision "
+                            "exact)",
+                            a->head_dim);
     uint32_t q_width = a->num_attention_heads * a->head_dim, out_width = a->num_attention_heads * a->v_head_dim;
     uint32_t k_width = a->num_key_value_heads * a->head_dim, v_width = a->num_key_value_heads * a->v_head_dim;
     if ((status = make_matrix(options, plan, &b->q, &a->q_proj, q_width, hidden, "q_proj", error)) != WE_OK ||
@@ -134,6 +139,7 @@ static we_status plan_attention(const struct we_load_options *options, struct we
     widen(&plan->k, k_width);
     widen(&plan->v, v_width);
     widen(&plan->inner, out_width);
+    plan->max_head_dim = a->head_dim > plan->max_head_dim ? a->head_dim : plan->max_head_dim;
     plan->max_v_head_dim = a->v_head_dim > plan->max_v_head_dim ? a->v_head_dim : plan->max_v_head_dim;
     plan->max_pairs = a->rope.rotary_dim / 2 > plan->max_pairs ? a->rope.rotary_dim / 2 : plan->max_pairs;
     b->rope = rope_slot(plan, &a->rope);

@@ -39,7 +39,7 @@ struct we_cpu_plan {
     bool inner_forms[2][WE_CPU_FORM_COUNT];     /* and what o_proj and down_proj read */
     bool has_sums;                              /* some step is not direct */
     struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
-    uint32_t max_v_head_dim, max_pairs;
+    uint32_t max_head_dim, max_v_head_dim, max_pairs;
 };
 
 /* Checks everything; allocates the three arrays, which we_cpu_plan_free releases. */

@@ -5,6 +5,7 @@ enum { LANES = 8, NIBBLE_BLOCK = 64 };
 #define TARGET_TILE 3 /* tokens in a tile; with 16 registers */
 #define TARGET_DIRECT 2 /* most tokens of a direct product */
 #define TARGET_ATTEND 2 /* vectors side by side in attention */
+#define TARGET_PAIRS 4 /* queries side by side in attention over pairs */
 #define NIBBLE_OFFSET 0.0f
 /* Where value k of 64 stands: its lane in the vector of its nibble. */
 #define NIBBLE_POSITION(k) (8 * ((k) & 7) + (k) / 8)
@@ -44,6 +45,13 @@ INLINE vf v_load_bf16(const void *p) { return v_from_bf16(v_load_16(p)); }
 INLINE vf v_load_bf16_n(const void *p, size_t n) { return v_from_bf16(v_load_16_n(p, n)); }
 INLINE vf v_load_f16(const void *p) { return _mm256_cvtph_ps(v_load_16(p)); }
 INLINE vf v_load_f16_n(const void *p, size_t n) { return _mm256_cvtph_ps(v_load_16_n(p, n)); }
+/* LANES pairs of bfloat16: their first, and their second numbers. */
+INLINE void v_load_pairs(const void *p, vf *first, vf *second)
+{
+    __m256i raw = _mm256_loadu_si256((const __m256i_u *)p);
+    *first = _mm256_castsi256_ps(_mm256_slli_epi32(raw, 16));
+    *second = _mm256_castsi256_ps(_mm256_and_si256(raw, _mm256_set1_epi32((int)0xFFFF0000)));
+}
 INLINE vf v_load_u8(const void *p)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)p)));

@@ -5,6 +5,7 @@ enum { LANES = 16, NIBBLE_BLOCK = 64 };
 #define TARGET_TILE 6 /* tokens in a tile; with 32 registers */
 #define TARGET_DIRECT 4 /* most tokens of a direct product */
 #define TARGET_ATTEND 4 /* vectors side by side in attention */
+#define TARGET_PAIRS 8 /* queries side by side in attention over pairs */
 #define NIBBLE_OFFSET 16.0f
 /* Where value k of 64 stands: its lane in the vector of its nibble. */
 #define NIBBLE_POSITION(k) (16 * ((k) & 3) + 8 * ((k) >> 2 & 1) + (k) / 8)
@@ -36,6 +37,13 @@ INLINE vf v_load_bf16(const void *p) { return v_from_bf16(v_load_16(p)); }
 INLINE vf v_load_bf16_n(const void *p, size_t n) { return v_from_bf16(v_load_16_n(p, n)); }
 INLINE vf v_load_f16(const void *p) { return _mm512_cvtph_ps(v_load_16(p)); }
 INLINE vf v_load_f16_n(const void *p, size_t n) { return _mm512_cvtph_ps(v_load_16_n(p, n)); }
+/* LANES pairs of bfloat16: their first, and their second numbers. */
+INLINE void v_load_pairs(const void *p, vf *first, vf *second)
+{
+    __m512i raw = _mm512_loadu_si512(p);
+    *first = _mm512_castsi512_ps(_mm512_slli_epi32(raw, 16));
+    *second = _mm512_castsi512_ps(_mm512_and_si512(raw, _mm512_set1_epi32((int)0xFFFF0000)));
+}
 INLINE vf v_load_u8(const void *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)p)));
@@ -117,6 +125,12 @@ INLINE void v_prefetch(const void *p, size_t ahead)
 #endif
 #if defined(__AMX_BF16__)
 #define HAS_TILES
+/* gcc's tile intrinsics do not tell the compiler what memory they read: without this, stores may come too late for them, or
+ * be left out. */
+INLINE void finish_stores(const void *address)
+{
+    __asm__ volatile("" : : "r"(address) : "memory");
+}
 #endif
 
 /* ---- integers ---- */

@@ -6,6 +6,7 @@ enum { LANES = 4, NIBBLE_BLOCK = 32 };
 #define TARGET_TILE 3 /* tokens in a tile; with 16 registers */
 #define TARGET_DIRECT 2 /* most tokens of a direct product */
 #define TARGET_ATTEND 2 /* vectors side by side in attention */
+#define TARGET_PAIRS 4 /* queries side by side in attention over pairs */
 #define NIBBLE_OFFSET 0.0f
 /* Where value k of 64 stands: its lane in the vector of its nibble. */
 #define NIBBLE_POSITION(k) (((k) & 32) + 4 * ((k) & 7) + ((k) >> 3 & 3))
@@ -58,6 +59,15 @@ INLINE vf v_load_f16_n(const void *p, size_t n)
     return (vf){we_f32_from_f16(h[0]), we_f32_from_f16(h[1]), we_f32_from_f16(h[2]), we_f32_from_f16(h[3])};
 }
 INLINE vf v_load_f16(const void *p) { return v_load_f16_n(p, LANES); }
+/* LANES pairs of bfloat16: their first, and their second numbers. */
+INLINE void v_load_pairs(const void *p, vf *first, vf *second)
+{
+    uint16_t h[2 * LANES];
+    memcpy(h, p, sizeof h);
+    vn a = {h[0], h[2], h[4], h[6]}, b = {h[1], h[3], h[5], h[7]};
+    *first = (vf)(a << 16);
+    *second = (vf)(b << 16);
+}
 INLINE vf v_load_u8(const void *p)
 {
     uint8_t q[LANES];
