@@ -82,7 +82,7 @@ class Table:
 
     def ratio(self, line, program, unit):
         ours, theirs = self.samples[line, "ours"], self.samples[line, program]
-        if not ours or not theirs:
+        if not ours or not theirs or min(statistics.median(ours), statistics.median(theirs)) <= 0:
             return "-"
         ratio = statistics.median(ours) / statistics.median(theirs)
         return f"{ratio if unit == 'token/s' else 1 / ratio:.2f}"
@@ -159,7 +159,8 @@ def run_model(programs, line, title, model, gguf):
     table.add(prefill, "token/s", "ours", result["prefill_tps"])
     table.add(f"{title}: load", "s", "ours", result["load_seconds"])
     kv = (prompt + PAGE) // PAGE * PAGE * result["kv_position_bytes"]
-    table.add(memory, "MB", "ours", (result["peak_memory_bytes"] - result["weight_bytes"] - kv) / 1e6)
+    # Of the mapped weights only what is read is in memory: of an embedding that is not the head too, few rows.
+    table.add(memory, "MB", "ours", (result["peak_memory_bytes"] - result["token_bytes"] - kv) / 1e6)
     for program in ("llama", "ik"):
         if getattr(a, program) and gguf:
             rates, peak = programs.peer(program, gguf, "-p", str(prompt), "-n", str(steps))

@@ -81,6 +81,7 @@ static bool print_json(const struct bench *bench, const struct we_model_info *in
     we_json_number(&out, "decode_tps", bench->decode.mean);
     we_json_number(&out, "decode_tps_deviation", bench->decode.deviation);
     we_json_integer(&out, "weight_bytes", info->weight_bytes);
+    we_json_integer(&out, "token_bytes", info->token_bytes);
     we_json_integer(&out, "kv_position_bytes", info->kv_position_bytes);
     we_json_integer(&out, "peak_memory_bytes", bench->peak_memory);
     we_json_number(&out, "read_bandwidth", bench->bandwidth);
