@@ -10,7 +10,7 @@
  * time, that of prefill over some that stay in the cache, as they do between the queries of a prompt. Medians. */
 #include "peaks.h"
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/executor.h"
 #include "base/bandwidth.h"
 #include "base/system.h"
 
@@ -311,68 +311,134 @@ static bool bench_product(struct bench *b, const struct we_cpu_kernels *kernels,
 
 /* ---- attention ---- */
 
+enum way { ATTEND_F32, ATTEND_PAIRS, ATTEND_TILES }; /* float32 pages; bfloat16 pages; tiles of queries over these */
+enum { PROMPT_CHUNKS = 4 };                          /* that the queries of a prompt see */
+
 struct attention {
     struct bench *bench;
     const struct we_cpu_kernels *kernels;
+    enum way way;
     struct we_cpu_attend attend;
-    size_t chunk_bytes, num_chunks, chunk; /* of keys and values of one KV head */
-    uint32_t chunks_each;                  /* of a worker in one pass */
-    bool same_chunk;
-    uint8_t *scratch; /* (threads, scratch_bytes): scores, then what comes out */
-    size_t scratch_bytes;
+    struct we_cpu_attend_tile tile;
+    uint32_t positions;             /* in a chunk */
+    size_t chunk_bytes, num_chunks; /* of keys and values of one KV head, in the buffer */
+    size_t chunk;
+    uint32_t chunks_each; /* of a worker in one pass */
+    bool same_chunks;     /* in every pass */
+    uint8_t *scratch;     /* (threads, scratch_bytes) */
+    size_t scratch_bytes, state_bytes, work_bytes;
 };
 
 static void next_chunks(void *context)
 {
     struct attention *a = context;
-    a->chunk = (a->chunk + (size_t)a->chunks_each * a->bench->threads) % a->num_chunks;
+    if (!a->same_chunks)
+        a->chunk = (a->chunk + (size_t)a->chunks_each * a->bench->threads) % a->num_chunks;
+}
+
+/* The pages of the worker's chunk i. */
+static void find_pages(const struct attention *a, uint32_t worker, uint32_t i, const void **k, const void **v)
+{
+    size_t chunk = (a->chunk + (size_t)worker * a->chunks_each + i) % a->num_chunks;
+    const uint8_t *data = a->bench->buffer + chunk * a->chunk_bytes;
+    const uint32_t pages = a->positions / WE_PAGE_POSITIONS;
+    const size_t page = a->chunk_bytes / 2 / pages;
+    for (uint32_t p = 0; p < pages; p++) {
+        k[p] = data + p * page;
+        v[p] = data + a->chunk_bytes / 2 + p * page;
+    }
 }
 
 static void run_attention(void *context, uint32_t worker)
 {
     struct attention *a = context;
-    struct we_cpu_attend attend = a->attend;
-    attend.scores = (float *)(a->scratch + worker * a->scratch_bytes);
-    attend.out = attend.scores + WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK;
-    for (uint32_t i = 0; i < a->chunks_each; i++) {
-        size_t chunk = (a->chunk + (size_t)worker * a->chunks_each + (a->same_chunk ? 0 : i)) % a->num_chunks;
-        const uint8_t *data = a->bench->buffer + chunk * a->chunk_bytes;
-        size_t page = a->chunk_bytes / 2 / WE_CPU_CHUNK_PAGES;
-        for (uint32_t p = 0; p < WE_CPU_CHUNK_PAGES; p++) {
-            attend.k[p] = data + p * page;
-            attend.v[p] = data + a->chunk_bytes / 2 + p * page;
+    uint8_t *scratch = a->scratch + worker * a->scratch_bytes;
+    if (a->way != ATTEND_TILES) {
+        struct we_cpu_attend attend = a->attend;
+        attend.scores = (float *)scratch;
+        attend.out = attend.scores + WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK;
+        for (uint32_t i = 0; i < a->chunks_each; i++) {
+            find_pages(a, worker, i, attend.k, attend.v);
+            (a->way == ATTEND_F32 ? a->kernels->attend : a->kernels->attend_pairs)(&attend);
         }
-        a->kernels->attend(&attend);
+        return;
     }
+    struct we_cpu_attend_tile tiles[WE_CPU_TILES];
+    float *out[WE_CPU_TILE_QUERIES];
+    for (uint32_t t = 0; t < WE_CPU_TILES; t++) {
+        tiles[t] = a->tile;
+        tiles[t].state = scratch + t * a->state_bytes;
+        tiles[t].work = scratch + WE_CPU_TILES * a->state_bytes;
+        a->kernels->tile_begin(&tiles[t]);
+    }
+    for (uint32_t i = 0; i < a->chunks_each; i++) {
+        const void *k[WE_CPU_CHUNK_PAGES], *v[WE_CPU_CHUNK_PAGES];
+        find_pages(a, worker, i, k, v);
+        for (uint32_t t = 0; t < WE_CPU_TILES; t++)
+            a->kernels->tile_chunk(&tiles[t], i * a->positions, k, v);
+    }
+    for (uint32_t r = 0; r < WE_CPU_TILE_QUERIES; r++)
+        out[r] = (float *)(scratch + WE_CPU_TILES * a->state_bytes + a->work_bytes) + r * a->tile.v_head_dim;
+    for (uint32_t t = 0; t < WE_CPU_TILES; t++)
+        a->kernels->tile_end(&tiles[t], out);
 }
 
-static bool bench_attention(struct bench *b, const struct we_cpu_kernels *kernels, struct heads h, enum we_dtype dtype,
+static uint32_t set_up(struct attention *a, struct heads h, enum we_phase phase, const float *q)
+{
+    const uint32_t rows = a->way == ATTEND_TILES     ? WE_CPU_TILE_QUERIES
+                          : phase == WE_PHASE_DECODE ? h.group
+                          : a->way == ATTEND_F32     ? WE_CPU_ATTEND_F32_ROWS
+                                                     : WE_CPU_ATTEND_ROWS;
+    a->positions = a->way == ATTEND_F32 ? WE_CPU_CHUNK : WE_CPU_PAIRS_CHUNK;
+    a->chunks_each = phase == WE_PHASE_DECODE ? 16 : PROMPT_CHUNKS;
+    a->same_chunks = phase == WE_PHASE_PREFILL;
+    a->chunk_bytes = (size_t)2 * a->positions * h.head_dim * (a->way == ATTEND_F32 ? 4 : 2);
+    a->num_chunks = BUFFER_BYTES / a->chunk_bytes;
+    a->attend = (struct we_cpu_attend){.num_rows = rows, .head_dim = h.head_dim, .v_head_dim = h.head_dim};
+    a->tile = (struct we_cpu_attend_tile){.scale = 1, .num_rows = rows, .head_dim = h.head_dim, .v_head_dim = h.head_dim};
+    a->tile.valid_last = a->positions * a->chunks_each;
+    a->scratch_bytes = WE_CPU_ATTEND_ROWS * (WE_CPU_CHUNK + h.head_dim + WE_CPU_ALIGN) * sizeof(float);
+    if (a->way == ATTEND_TILES) {
+        a->state_bytes = (a->kernels->tile_state_bytes(h.head_dim, h.head_dim) + 63) / 64 * 64;
+        a->work_bytes = (a->kernels->tile_work_bytes(h.head_dim, h.head_dim) + 63) / 64 * 64;
+        a->scratch_bytes = WE_CPU_TILES * a->state_bytes + a->work_bytes + WE_CPU_TILE_QUERIES * h.head_dim * sizeof(float);
+    }
+    a->scratch_bytes = (a->scratch_bytes + 63) / 64 * 64;
+    for (uint32_t r = 0; r < rows; r++) {
+        if (a->way == ATTEND_TILES) {
+            a->tile.q[r] = q;
+            a->tile.last[r] = a->tile.valid_last;
+        } else {
+            a->attend.q[r] = q;
+            a->attend.last[r] = a->positions;
+        }
+    }
+    return a->way == ATTEND_TILES ? rows * WE_CPU_TILES : rows;
+}
+
+static bool bench_attention(struct bench *b, const struct we_cpu_kernels *kernels, struct heads h, enum way way,
                             enum we_phase phase)
 {
-    uint32_t rows = phase == WE_PHASE_DECODE ? h.group : WE_CPU_ATTEND_ROWS;
-    struct attention a = {.bench = b, .kernels = kernels, .chunks_each = 8, .same_chunk = phase == WE_PHASE_PREFILL};
-    a.attend = (struct we_cpu_attend){.num_rows = rows, .dtype = dtype, .head_dim = h.head_dim, .v_head_dim = h.head_dim};
-    a.chunk_bytes = (size_t)2 * WE_CPU_CHUNK * h.head_dim * (dtype == WE_F32 ? 4 : 2);
-    a.num_chunks = BUFFER_BYTES / a.chunk_bytes;
-    a.scratch_bytes = WE_CPU_ATTEND_ROWS * (WE_CPU_CHUNK + h.head_dim + WE_CPU_ALIGN) * sizeof(float);
-    a.scratch_bytes = (a.scratch_bytes + 63) / 64 * 64;
-    a.scratch = aligned_alloc(64, a.scratch_bytes * b->threads);
+    struct attention a = {.bench = b, .kernels = kernels, .way = way};
     float *q = calloc(h.head_dim + WE_CPU_ALIGN, sizeof *q);
-    bool ok = a.scratch && q;
-    for (uint32_t i = 0; ok && i < h.head_dim; i++)
-        q[i] = (float)(i % 7) / 10;
-    for (uint32_t r = 0; r < rows; r++) {
-        a.attend.q[r] = q;
-        a.attend.last[r] = WE_CPU_CHUNK;
+    if (q == NULL) {
+        fprintf(stderr, "out of memory for attention\n");
+        return false;
     }
+    for (uint32_t i = 0; i < h.head_dim; i++)
+        q[i] = (float)(i % 7) / 10;
+    const uint32_t rows = set_up(&a, h, phase, q);
+    a.scratch = aligned_alloc(64, a.scratch_bytes * b->threads);
+    bool ok = a.scratch != NULL;
     if (ok) {
-        struct result r = {.isa = kernels->name, .arithmetic = "f32", .from_memory = phase == WE_PHASE_DECODE};
+        struct result r = {.isa = kernels->name, .from_memory = phase == WE_PHASE_DECODE};
+        r.arithmetic = way != ATTEND_F32 && kernels->tile_begin ? "bf16" : "f32";
         r.kernel = phase == WE_PHASE_DECODE ? "attention, decode" : "attention, prefill";
-        snprintf(r.what, sizeof r.what, "%s keys and values", dtype == WE_F32 ? "f32" : "bf16");
+        snprintf(r.what, sizeof r.what, "%s keys and values", way == ATTEND_F32 ? "f32" : "bf16");
         snprintf(r.shape, sizeof r.shape, "%u of %u", rows, h.head_dim);
         double passes = (double)a.chunks_each * b->threads;
         r.bytes = passes * (double)a.chunk_bytes;
-        r.operations = passes * rows * 4.0 * WE_CPU_CHUNK * h.head_dim;
+        r.operations = passes * rows * 4.0 * a.positions * h.head_dim;
         r.seconds = measure(b, run_attention, &a, next_chunks);
         print_result(b, &r);
     } else {
@@ -404,9 +470,12 @@ static bool bench_isa(struct bench *b, const struct we_cpu_kernels *kernels)
                 break;
         }
     for (int phase = WE_PHASE_DECODE; phase >= WE_PHASE_PREFILL; phase--)
-        for (size_t h = 0; wanted(o->kernel, "attention") && h < NUM_HEADS; h++)
-            if (!bench_attention(b, kernels, heads[h], WE_F32, phase) || !bench_attention(b, kernels, heads[h], WE_BF16, phase))
+        for (size_t h = 0; wanted(o->kernel, "attention") && h < NUM_HEADS; h++) {
+            const enum way pairs = phase == WE_PHASE_PREFILL && kernels->tile_begin ? ATTEND_TILES : ATTEND_PAIRS;
+            if (!bench_attention(b, kernels, heads[h], ATTEND_F32, phase) ||
+                !bench_attention(b, kernels, heads[h], pairs, phase))
                 return false;
+        }
     return true;
 }
 
