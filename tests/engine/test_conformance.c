@@ -19,14 +19,16 @@ struct rig {
     struct we_kv_layout layout;
     const struct we_backend *backend;
     struct we_executor *executor;
+    enum we_precision precision;
     uint32_t num_pages[MAX_GROUPS];
     struct golden golden;
     uint32_t ids[MAX_ROWS]; /* a prompt of 150, made of the golden one */
 };
 
-static void load_rig(struct rig *rig, const struct we_backend *backend, const char *name, const char *isa, uint32_t threads)
+static void load_rig(struct rig *rig, const struct we_backend *backend, const char *name, const char *isa, uint32_t threads,
+                     enum we_precision precision)
 {
-    *rig = (struct rig){.backend = backend};
+    *rig = (struct rig){.backend = backend, .precision = precision};
     struct we_error error = {0};
     struct we_config config;
     struct we_arch_source source = {.arena = &rig->arena};
@@ -40,7 +42,8 @@ static void load_rig(struct rig *rig, const struct we_backend *backend, const ch
     if (status == WE_OK)
         status = we_arch_describe(&source, &rig->decoder, &error);
     if (status == WE_OK)
-        status = we_kv_layout_derive(&rig->decoder, WE_F32, &rig->arena, &rig->layout, &error);
+        status = we_kv_layout_derive(&rig->decoder, precision == WE_PRECISION_FAST ? WE_BF16 : WE_F32, &rig->arena,
+                                     &rig->layout, &error);
     if (status != WE_OK)
         fail_msg("%s", error.message);
     for (uint32_t g = 0; g < MAX_GROUPS; g++)
@@ -54,7 +57,7 @@ static void load_rig(struct rig *rig, const struct we_backend *backend, const ch
                                       .max_logit_rows = MAX_LOGIT_ROWS,
                                       .threads = threads,
                                       .isa = isa,
-                                      .precision = WE_PRECISION_EXACT};
+                                      .precision = precision};
     if (backend->load(&options, &rig->executor, &error) != WE_OK)
         fail_msg("%s", error.message);
     golden_open(name, &rig->golden);
@@ -180,7 +183,8 @@ static void check_chunks(struct rig *rig, const char *name)
     free(cut);
 }
 
-/* A prefill in pieces that do not end at a page, and token by token: within 1e-6. */
+/* Token by token: each row as in prefill, within 1e-6. The two arithmetics of the fast precision differ more, and these
+ * networks of random weights enlarge what differs: all rows together are judged there, the gate judges real ones. */
 static void check_decode(struct rig *rig, const char *name)
 {
     float *whole = rows_of(rig, 150), *steps = rows_of(rig, 150);
@@ -192,9 +196,12 @@ static void check_decode(struct rig *rig, const char *name)
     decode(rig, &tables, rig->ids, 0, 150, steps);
     for (uint32_t r = 0; r < 150; r++) {
         double error = relative_rms(steps + r * vocab, whole + r * vocab, vocab);
-        if (error > 1e-6)
+        if (rig->precision == WE_PRECISION_EXACT && error > 1e-6)
             fail_msg("%s: row %u, decoded, differs from prefill by %.2e (relative RMS)", name, r, error);
     }
+    double error = relative_rms(steps, whole, 150 * vocab);
+    if (error > 5e-2)
+        fail_msg("%s: decode differs from prefill by %.2e (relative RMS)", name, error);
     /* Four decode rows at once are four single ones, bit for bit. */
     float *four = rows_of(rig, 4);
     struct we_span span = make_span(&tables, 100, 4, WE_PHASE_DECODE, 4);
@@ -297,16 +304,20 @@ typedef void check_fn(struct rig *rig, const char *name);
 
 static const char *const isas[] = {"generic", NULL}; /* NULL: the best one */
 
+static const enum we_precision precisions[] = {WE_PRECISION_EXACT, WE_PRECISION_FAST};
+enum { NUM_PRECISIONS = sizeof precisions / sizeof *precisions };
+
 static void each_model(check_fn *check)
 {
     for (size_t b = 0; we_backends[b]; b++)
         for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
-            for (const char *const *name = model_names; *name; name++) {
-                struct rig rig;
-                load_rig(&rig, we_backends[b], *name, isas[i], 1 + (uint32_t)i);
-                check(&rig, *name);
-                unload_rig(&rig);
-            }
+            for (const char *const *name = model_names; *name; name++)
+                for (size_t p = 0; p < NUM_PRECISIONS; p++) {
+                    struct rig rig;
+                    load_rig(&rig, we_backends[b], *name, isas[i], 1 + (uint32_t)i, precisions[p]);
+                    check(&rig, *name);
+                    unload_rig(&rig);
+                }
 }
 
 static void test_chunks(void **state)
@@ -333,30 +344,35 @@ static void test_pages(void **state)
     each_model(check_pages);
 }
 
+static void check_threads(const struct we_backend *backend, const char *name, enum we_precision precision)
+{
+    float *expected = NULL;
+    for (uint32_t threads = 1; threads <= 5; threads += 2) {
+        struct rig rig;
+        struct tables tables;
+        load_rig(&rig, backend, name, NULL, threads, precision);
+        float *found = rows_of(&rig, 160);
+        make_tables(&tables, 0, 1);
+        prefill(&rig, &tables, rig.ids, 0, 150, found);
+        decode(&rig, &tables, rig.ids, 150, 160, found + (size_t)150 * rig.decoder.vocab_size);
+        if (expected)
+            assert_same(&rig, name, "with more threads", found, expected, 160);
+        else
+            expected = rows_of(&rig, 160);
+        memcpy(expected, found, (size_t)160 * rig.decoder.vocab_size * sizeof *expected);
+        free(found);
+        unload_rig(&rig);
+    }
+    free(expected);
+}
+
 static void test_threads(void **state)
 {
     (void)state;
     for (size_t b = 0; we_backends[b]; b++)
-        for (const char *const *name = model_names; *name; name++) {
-            float *expected = NULL;
-            for (uint32_t threads = 1; threads <= 5; threads += 2) {
-                struct rig rig;
-                struct tables tables;
-                load_rig(&rig, we_backends[b], *name, NULL, threads);
-                float *found = rows_of(&rig, 160);
-                make_tables(&tables, 0, 1);
-                prefill(&rig, &tables, rig.ids, 0, 150, found);
-                decode(&rig, &tables, rig.ids, 150, 160, found + (size_t)150 * rig.decoder.vocab_size);
-                if (expected)
-                    assert_same(&rig, *name, "with more threads", found, expected, 160);
-                else
-                    expected = rows_of(&rig, 160);
-                memcpy(expected, found, (size_t)160 * rig.decoder.vocab_size * sizeof *expected);
-                free(found);
-                unload_rig(&rig);
-            }
-            free(expected);
-        }
+        for (const char *const *name = model_names; *name; name++)
+            for (size_t p = 0; p < NUM_PRECISIONS; p++)
+                check_threads(we_backends[b], *name, precisions[p]);
 }
 
 int main(void)
