@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *skip_blanks(const char *text)
 {
@@ -103,6 +104,18 @@ static bool parse_choice(const char *choices, const char *text)
     return false;
 }
 
+static bool parse_switch(const char *text, uint64_t *value)
+{
+    static const char *const words[2][4] = {{"0", "false", "no", "off"}, {"1", "true", "yes", "on"}};
+    for (unsigned on = 0; on < 2; on++)
+        for (size_t i = 0; i < 4; i++)
+            if (strcasecmp(text, words[on][i]) == 0) {
+                *value = on;
+                return true;
+            }
+    return false;
+}
+
 bool we_setting_parse(const struct we_setting *row, const char *text, struct we_parsed *parsed)
 {
     *parsed = (struct we_parsed){0};
@@ -112,6 +125,8 @@ bool we_setting_parse(const struct we_setting *row, const char *text, struct we_
         return text[0] != '\0';
     if (row->type == WE_SETTING_CHOICE)
         return parse_choice(row->choices, text);
+    if (row->type == WE_SETTING_SWITCH)
+        return parse_switch(text, &parsed->integer);
     const char *p = skip_blanks(text);
     bool ok = row->type == WE_SETTING_INTEGER ? parse_integer(&p, &parsed->integer)
               : row->type == WE_SETTING_BYTES ? parse_bytes(&p, &parsed->integer)
@@ -131,6 +146,8 @@ void we_setting_expected(const struct we_setting *row, char *text, size_t size)
         snprintf(text, size, "a number of bytes, as 8G or 500M,");
     else if (row->type == WE_SETTING_PATH)
         snprintf(text, size, "a path");
+    else if (row->type == WE_SETTING_SWITCH)
+        snprintf(text, size, "1, true, yes, on, 0, false, no or off");
     else if (row->max > row->min)
         snprintf(text, size, "%s from %.10g to %.10g", row->type == WE_SETTING_INTEGER ? "a whole number" : "a number",
                  row->min, row->max);

@@ -19,6 +19,9 @@ enum we_setting_id {
     WE_SETTING_MODELS_DIR,
     WE_SETTING_HF_HOME,
     WE_SETTING_HF_HUB_CACHE,
+    WE_SETTING_HF_ENDPOINT,
+    WE_SETTING_HF_TOKEN,
+    WE_SETTING_HF_HUB_OFFLINE,
     WE_SETTING_SYSTEM_PROMPT,
     WE_SETTING_SYSTEM_PROMPT_FILE,
     WE_SETTING_MAX_TOKENS,
@@ -50,7 +53,8 @@ enum we_setting_type {
     WE_SETTING_INTEGER, /* unsigned */
     WE_SETTING_NUMBER,
     WE_SETTING_BYTES, /* an unsigned number, alone or with K, M, G or T (powers of 1024) */
-    WE_SETTING_CHOICE
+    WE_SETTING_CHOICE,
+    WE_SETTING_SWITCH /* 1, true, yes or on; 0, false, no or off: an integer, 1 or 0 */
 };
 
 /* Groups of the help text. */

@@ -14,6 +14,12 @@ static const struct we_setting table[WE_NUM_SETTINGS] = {
      WE_SETTING_PATH, 0, 0, NULL, NULL, "DIR", "the Hugging Face folder, whose hub/ is searched too (~/.cache/huggingface)"},
     {WE_SETTING_HF_HUB_CACHE, "hf_hub_cache", NULL, NULL, {"HF_HUB_CACHE"}, WE_GROUP_MODEL,
      WE_SETTING_PATH, 0, 0, NULL, NULL, "DIR", "the Hugging Face cache itself, in place of HF_HOME/hub"},
+    {WE_SETTING_HF_ENDPOINT, "hf_endpoint", NULL, NULL, {"HF_ENDPOINT"}, WE_GROUP_MODEL,
+     WE_SETTING_TEXT, 0, 0, NULL, "https://huggingface.co", "URL", "the Hub that models are fetched from"},
+    {WE_SETTING_HF_TOKEN, "hf_token", NULL, NULL, {"HF_TOKEN"}, WE_GROUP_MODEL, /* a secret: never to be shown */
+     WE_SETTING_TEXT, 0, 0, NULL, NULL, "TOKEN", "the token of an account of the Hub, for gated and private models"},
+    {WE_SETTING_HF_HUB_OFFLINE, "hf_hub_offline", NULL, NULL, {"HF_HUB_OFFLINE"}, WE_GROUP_MODEL,
+     WE_SETTING_SWITCH, 0, 0, NULL, "0", "0|1", "1: nothing is fetched from the Hub"},
     {WE_SETTING_SYSTEM_PROMPT, "system_prompt", "--system-prompt", NULL, {NULL}, WE_GROUP_MODEL,
      WE_SETTING_TEXT, 0, 0, NULL, NULL, "TEXT", "the system prompt"},
     {WE_SETTING_SYSTEM_PROMPT_FILE, "system_prompt_file", "--system-prompt-file", NULL, {"BOT_SYSTEM_PROMPT_FILE"},
