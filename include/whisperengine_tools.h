@@ -28,6 +28,47 @@ typedef bool we_store_fn(void *context, const struct we_store_entry *entry); /* 
 /* Calls `visit` for each model, sorted by name. */
 WE_API we_status we_store_list(const char *models_dir, we_store_fn *visit, void *context, struct we_error *error);
 
+/* Removes a model below models_dir and tells the bytes that this freed. WE_NOT_FOUND lists the nearest names; a model that is in the
+ * Hugging Face cache alone is not touched (WE_UNSUPPORTED). */
+WE_API we_status we_store_remove(const char *models_dir, const char *name, uint64_t *freed, struct we_error *error);
+
+/* ---- models from the Hugging Face Hub ---- */
+
+struct we_pull_options { /* starts as {0} */
+    const char *models_dir; /* NULL: the default */
+    const char *endpoint;   /* NULL: "https://huggingface.co" */
+    const char *token;      /* of an account, or NULL. It is sent to the endpoint alone, never to where that redirects. */
+    bool offline;           /* fail where the network would be needed */
+    bool check;             /* read every byte of what is there, and fetch again what is broken or missing */
+    bool force;             /* ask the Hub even if the model is there, and fetch what differs */
+    uint32_t connections;   /* 0: 4 */
+    uint32_t retries;       /* of a request that fails again and again without any progress; 0: 5 */
+    bool (*on_progress)(void *context, const char *what, uint64_t done, uint64_t total); /* bytes; return false to stop; may be NULL */
+    void (*on_note)(void *context, const char *text); /* "another process works on this model; ..."; may be NULL */
+    void *context;
+};
+enum we_pull_outcome {
+    WE_PULL_WAS_THERE,    /* nothing had to be fetched */
+    WE_PULL_IN_HUB_CACHE, /* the same: `path` is in the Hugging Face cache, which is used in place */
+    WE_PULL_FETCHED,
+    WE_PULL_VERIFIED,     /* `check`: all is well */
+    WE_PULL_REPAIRED      /* `check`: it is now */
+};
+struct we_pull_result {
+    enum we_pull_outcome outcome;
+    char *path;              /* of the model's directory */
+    char commit[41];         /* its revision; "": not known */
+    uint32_t num_files, num_fetched, num_broken;
+    uint64_t fetched_bytes;
+};
+/* Fetches "ORG/NAME" or "ORG/NAME@REVISION" into models_dir, as mlx/ORG/NAME, unless it is there. A file gets its name when its
+ * hash is that of the Hub; what was fetched before an error or a kill is used the next time. Two calls for one model, in any
+ * processes, do the work once. WE_NOT_FOUND lists the nearest names on the Hub; WE_IO_ERROR: network, disk, rights;
+ * WE_INVALID_FORMAT: the Hub's answer, or bytes that are not those it announces; WE_CANCELLED. */
+WE_API we_status we_pull(const char *name, const struct we_pull_options *options, struct we_pull_result *result,
+                         struct we_error *error);
+WE_API void we_pull_result_clear(struct we_pull_result *result);
+
 /* ---- a model directory, looked at without loading it ---- */
 
 struct we_model_summary; /* opaque */

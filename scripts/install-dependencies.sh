@@ -2,7 +2,7 @@
 # Install the Debian packages that a task needs, if any is missing. Usage: install-dependencies.sh build|test|pip
 set -eu
 
-build="gcc libc6-dev meson ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libcmocka-dev"
+build="gcc libc6-dev meson ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libcurl4-openssl-dev libssl-dev libcmocka-dev"
 test="g++ clang libclang-rt-14-dev python3"
 
 case ${1:-} in
@@ -23,7 +23,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
         for tool in cc meson ninja pkg-config; do
             command -v $tool >/dev/null 2>&1 || missing="$missing $tool"
         done
-        for library in libpcre2-8 libutf8proc libedit cmocka; do
+        for library in libpcre2-8 libutf8proc libedit libcurl libcrypto cmocka; do
             pkg-config --exists $library 2>/dev/null || missing="$missing $library"
         done
     fi

@@ -1,6 +1,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "store/places.h"
+#include "store/record.h"
 
 #include <whisperengine_tools.h>
 
@@ -85,7 +86,7 @@ static we_status is_complete(const char *folder, bool has_weights, struct we_are
                              struct we_error *error)
 {
     *complete = false;
-    if (!has_weights || !we_is_model_directory(folder))
+    if (!has_weights || !we_is_model_directory(folder) || we_is_unfinished(folder))
         return WE_OK;
     char *path = we_path_join(arena, folder, "model.safetensors.index.json");
     if (path == NULL)
@@ -100,6 +101,15 @@ static we_status is_complete(const char *folder, bool has_weights, struct we_are
         *complete = shards_are_there(folder, we_buf_str(&index), path, arena);
     we_buf_free(&index);
     return status == WE_OUT_OF_MEMORY ? we_error_memory(error, path) : WE_OK;
+}
+
+we_status we_model_is_complete(const char *path, struct we_arena *arena, bool *complete, struct we_error *error)
+{
+    struct we_store_entry entry = {0};
+    bool has_weights = false;
+    *complete = false;
+    we_status status = measure(path, 0, arena, &entry, &has_weights, error);
+    return status == WE_OK ? is_complete(path, has_weights, arena, complete, error) : status;
 }
 
 we_status we_store_list(const char *models_dir, we_store_fn *visit, void *context, struct we_error *error)

@@ -1,6 +1,7 @@
 #include "store/places.h"
 
 #include "base/fs.h"
+#include "store/record.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -187,7 +188,7 @@ static we_status names_in(struct listing *l, const char *folder, char ***names, 
     return WE_OK;
 }
 
-static bool has_weights(const char *path, struct we_arena *arena)
+static bool has_weights_or_record(const char *path, struct we_arena *arena)
 {
     char **names;
     size_t count;
@@ -195,7 +196,7 @@ static bool has_weights(const char *path, struct we_arena *arena)
     if (we_list_directory(path, arena, &names, &count, &ignored) != WE_OK)
         return false;
     for (size_t i = 0; i < count; i++)
-        if (we_str_ends_with(we_str_c(names[i]), we_str_c(".safetensors")))
+        if (we_str_ends_with(we_str_c(names[i]), we_str_c(".safetensors")) || strcmp(names[i], WE_RECORD_NAME) == 0)
             return true;
     return false;
 }
@@ -212,7 +213,7 @@ static we_status list_organisation(struct listing *l, const char *org, const cha
         char *path = we_path_join(l->arena, folder, names[i]), *name = we_path_join(l->arena, org, names[i]);
         if (path == NULL || name == NULL)
             status = we_error_memory(l->error, "a path");
-        else if (we_is_model_directory(path) || has_weights(path, l->arena))
+        else if (we_is_model_directory(path) || has_weights_or_record(path, l->arena))
             status = add(l, name, path, false);
     }
     return status;

@@ -1,6 +1,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "store/places.h"
+#include "store/record.h"
 
 #include <whisperengine_tools.h>
 
@@ -91,7 +92,11 @@ static we_status not_found(const struct we_places *places, const char *name, str
     if (n && !doubled)
         we_buf_append_c(&text, "?");
     we_buf_append_c(&text, count ? "\n\"whisperengine list\" shows the models that are here" : "\nthere is no model here yet");
-    we_buf_append_c(&text, "; \"whisperengine convert SOURCE DEST\" makes one");
+    const char *slash = strchr(single, '/');
+    if (slash && strchr(slash + 1, '/') == NULL && strlen(single) < 200)
+        we_buf_printf(&text, "; \"whisperengine pull %s\" fetches it from the Hugging Face Hub", single);
+    else
+        we_buf_append_c(&text, "; \"whisperengine pull ORG/NAME\" fetches one, \"whisperengine convert SOURCE DEST\" makes one");
     status = text.failed ? we_error_memory(error, name) : we_error_set(error, WE_NOT_FOUND, "%s", text.data);
     we_buf_free(&text);
     return status;
@@ -161,6 +166,11 @@ static we_status not_a_model(const char *path, struct we_error *error)
     return we_error_set(error, WE_INVALID_ARGUMENT, "%s is a file, and a model directory is expected", path);
 }
 
+static we_status unfinished(const char *path, const char *name, struct we_error *error)
+{
+    return we_error_set(error, WE_NOT_FOUND, "%s: its download did not end\n\"whisperengine pull %s\" fetches the rest", path, name);
+}
+
 /* Looks below models_dir, then in the Hub's cache. `path` stays NULL if it is in neither. */
 static we_status find_by_name(const struct we_places *places, const char *name, struct we_arena *arena, char **path,
                               struct we_error *error)
@@ -172,12 +182,15 @@ static we_status find_by_name(const struct we_places *places, const char *name, 
         we_buf_append_c(&folder, *p == '/' ? "--" : (const char[]){*p, '\0'});
     we_status status = own == NULL || folder.failed ? we_error_memory(error, "a path") : WE_OK;
     char *snapshot = NULL;
-    if (status == WE_OK && we_is_model_directory(own))
+    bool begun = status == WE_OK && we_is_unfinished(own);
+    if (status == WE_OK && !begun && we_is_model_directory(own))
         status = return_path(own, path, error);
     else if (status == WE_OK && places->hub)
         status = we_hub_snapshot(places->hub, folder.data, arena, &snapshot, error);
     if (status == WE_OK && *path == NULL && snapshot)
         status = return_path(snapshot, path, error);
+    else if (status == WE_OK && *path == NULL && begun)
+        status = unfinished(own, name, error);
     else if (status == WE_OK && *path == NULL && we_path_is_directory(own) && strchr(name, '/'))
         status = not_a_model(own, error);
     we_buf_free(&folder);
@@ -220,6 +233,8 @@ static we_status find(const char *models_dir, const char *name, struct we_arena 
     status = wanted ? we_places_init(&places, models_dir, arena, error) : we_error_memory(error, "a path");
     if (status != WE_OK)
         return status;
+    if (!only_name && we_is_unfinished(wanted))
+        return unfinished(wanted, "ORG/NAME", error);
     if (!only_name && we_is_model_directory(wanted))
         return return_path(wanted, path, error);
     bool is_name = is_model_name(trimmed);

@@ -182,7 +182,7 @@ static void test_names_that_are_refused(void **state)
 static void test_suggestions(void **state)
 {
     (void)state;
-    expect_error("m", "org/name", WE_NOT_FOUND, "there is no model here yet; \"whisperengine convert SOURCE DEST\"");
+    expect_error("m", "org/name", WE_NOT_FOUND, "there is no model here yet; \"whisperengine pull org/name\"");
     put_model("m/mlx/microsoft/Phi-3-mini-4k-instruct-4bit");
     put_model("m/mlx/HuggingFaceTB/SmolLM2-135M-Instruct-4bit");
     put_model("m/mlx/HuggingFaceTB/SmolLM2-360M-Instruct-4bit");
