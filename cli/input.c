@@ -1,5 +1,7 @@
 #include "input.h"
 
+#include "pull.h"
+
 #include "base/fs.h"
 #include "base/json.h"
 
@@ -130,6 +132,8 @@ int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences
     const char *name;
     *model = NULL;
     int status = we_model_name(args, NULL, &name);
+    if (status == WE_EXIT_OK && !we_offer_to_fetch(args, name))
+        return WE_EXIT_FAILED;
     return status == WE_EXIT_OK ? open_named(args, name, exact, sequences, model) : status;
 }
 

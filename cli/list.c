@@ -76,7 +76,7 @@ static int print_listing(const struct we_args *args, struct listing *list)
         return we_json_print(&list->json) ? WE_EXIT_OK : we_fail_text(args->command, "out of memory for the list");
     }
     if (list->count == 0) {
-        fputs("No models yet. 'make run' fetches the default one; 'whisperengine convert' makes one of a GGUF file.\n", stderr);
+        fputs("No models yet. 'whisperengine pull ORG/NAME' fetches one from the Hugging Face Hub; 'whisperengine convert' makes one of a GGUF file.\n", stderr);
         return WE_EXIT_OK;
     }
     return we_table_print(&list->table) ? WE_EXIT_OK : we_fail_text(args->command, "out of memory for the list");

@@ -6,6 +6,7 @@
 #include "base/system.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -82,9 +83,43 @@ void we_progress_start(struct we_progress *progress, const char *label)
     *progress = (struct we_progress){.label = label, .started = we_clock()};
 }
 
+/* Bytes a second, smoothed over some seconds; what was there before the first call does not count. */
+static void measure_rate(struct we_progress *p, double now, uint64_t done)
+{
+    if (p->seen_at == 0 || done < p->seen) {
+        p->seen_at = now;
+        p->seen = done;
+    }
+    double seconds = now - p->seen_at;
+    if (seconds < 0.5)
+        return;
+    double rate = (double)(done - p->seen) / seconds, weight = p->rate > 0 ? 1 - exp(-seconds / 3) : 1;
+    p->rate += weight * (rate - p->rate);
+    p->seen_at = now;
+    p->seen = done;
+}
+
+static int print_rate(const struct we_progress *p, uint64_t left, char *out, size_t size)
+{
+    char rate[32];
+    if (p->rate < 1)
+        return 0;
+    double seconds = (double)left / p->rate;
+    int used = snprintf(out, size, "  %s/s", we_format_bytes((uint64_t)p->rate, rate, sizeof rate));
+    if (seconds >= 3600)
+        used += snprintf(out + used, size - (size_t)used, "  %.0f h %02d min left", floor(seconds / 3600), (int)fmod(seconds / 60, 60));
+    else if (seconds >= 60)
+        used += snprintf(out + used, size - (size_t)used, "  %d min %02d s left", (int)(seconds / 60), (int)fmod(seconds, 60));
+    else
+        used += snprintf(out + used, size - (size_t)used, "  %.0f s left", ceil(seconds));
+    return used;
+}
+
 void we_progress_update(struct we_progress *progress, uint64_t done, uint64_t total)
 {
     double now = we_clock();
+    if (progress->with_rate)
+        measure_rate(progress, now, done);
     if (now - progress->started < 0.3 || now - progress->drawn < 0.1 || !we_terminal_can_draw(STDERR_FILENO))
         return;
     progress->drawn = now;
@@ -94,8 +129,10 @@ void we_progress_update(struct we_progress *progress, uint64_t done, uint64_t to
     char done_text[32], total_text[32];
     we_format_bytes(done, done_text, sizeof done_text);
     we_format_bytes(total, total_text, sizeof total_text);
-    char numbers[96];
+    char numbers[192];
     int used = snprintf(numbers, sizeof numbers, " %3.0f %%  %s of %s", 100 * share, done_text, total_text);
+    if (progress->with_rate)
+        used += print_rate(progress, total > done ? total - done : 0, numbers + used, sizeof numbers - (size_t)used);
     int room = (int)we_terminal_width(STDERR_FILENO) - (int)strlen(progress->label) - used - 4;
     int cells = room > 40 ? 40 : room, filled = cells > 0 ? (int)(share * cells) : 0;
     fprintf(stderr, "\r%s ", progress->label);

@@ -15,6 +15,9 @@ struct we_progress {
     const char *label;
     double started, drawn;
     bool visible;
+    bool with_rate;        /* also bytes a second and the time that is left; set it after the start */
+    double seen_at, rate;  /* of the last measurement */
+    uint64_t seen;
 };
 void we_progress_start(struct we_progress *progress, const char *label);
 void we_progress_update(struct we_progress *progress, uint64_t done, uint64_t total);

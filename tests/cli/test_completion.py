@@ -39,7 +39,7 @@ class Completion(Case):
         commands = self.bash("")
         self.assertIn("run", commands)
         self.assertIn("--version", commands)
-        self.assertEqual(self.bash("r"), ["run", "render"])
+        self.assertEqual(self.bash("r"), ["run", "remove", "render"])
         self.assertEqual(self.bash("tok"), ["tokenize"])
         self.assertEqual(self.bash("run", "--te"), ["--temp"])
         self.assertEqual(self.bash("show", "--te"), [])
