@@ -29,7 +29,8 @@ struct we_place {
     const char *name, *path;
     bool in_hub_cache;
 };
-/* All of them, sorted by name. Folders below MODELS_DIR/mlx that have weights or a download's record but no config.json are among them. */
+/* All of them, sorted by name. Folders below MODELS_DIR/mlx that have weights or a download's record but no config.json are
+ * among them. */
 we_status we_places_list(const struct we_places *places, struct we_arena *arena, struct we_place **list, size_t *count,
                          struct we_error *error);
 

@@ -96,7 +96,8 @@ static we_status not_found(const struct we_places *places, const char *name, str
     if (slash && strchr(slash + 1, '/') == NULL && strlen(single) < 200)
         we_buf_printf(&text, "; \"whisperengine pull %s\" fetches it from the Hugging Face Hub", single);
     else
-        we_buf_append_c(&text, "; \"whisperengine pull ORG/NAME\" fetches one, \"whisperengine convert SOURCE DEST\" makes one");
+        we_buf_append_c(&text,
+                        "; \"whisperengine pull ORG/NAME\" fetches one, \"whisperengine convert SOURCE DEST\" makes one");
     status = text.failed ? we_error_memory(error, name) : we_error_set(error, WE_NOT_FOUND, "%s", text.data);
     we_buf_free(&text);
     return status;
@@ -168,7 +169,8 @@ static we_status not_a_model(const char *path, struct we_error *error)
 
 static we_status unfinished(const char *path, const char *name, struct we_error *error)
 {
-    return we_error_set(error, WE_NOT_FOUND, "%s: its download did not end\n\"whisperengine pull %s\" fetches the rest", path, name);
+    return we_error_set(error, WE_NOT_FOUND, "%s: its download did not end\n\"whisperengine pull %s\" fetches the rest", path,
+                        name);
 }
 
 /* Looks below models_dir, then in the Hub's cache. `path` stays NULL if it is in neither. */
