@@ -135,7 +135,6 @@ static int run_command(const struct we_args *args)
 {
     struct we_model *model = NULL;
     struct bench bench = {.precision = we_settings_text(args->settings, WE_SETTING_PRECISION)};
-    bench.precision = bench.precision ? bench.precision : "exact";
     if (!we_args_u32(args, "--prompt-tokens", 1, 1u << 24, 512, &bench.options.prompt_tokens) ||
         !we_args_u32(args, "--generation-tokens", 0, 1u << 24, 128, &bench.options.generated_tokens) ||
         !we_args_u32(args, "--batch-size", 1, 64, 1, &bench.options.sequences) ||

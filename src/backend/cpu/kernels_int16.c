@@ -131,7 +131,7 @@ typedef vf row_sums[ROWS][MOST];
 
 /* Inputs of one block: the products of scales, and the biases' share added to `sums`. */
 INLINE void load_groups(const enum we_dtype dtype, const int rows, const int tokens, const struct operands *o, uint32_t first,
-                        uint32_t count, group_scales scales, row_sums sums)
+                        uint32_t count, group_scales scales, vf (*sums)[MOST])
 {
     for (uint32_t i = 0; i < count; i += LANES) {
         const uint32_t n = count - i < LANES ? count - i : LANES;
@@ -162,7 +162,7 @@ INLINE void add_dots(const bool begin, const int rows, const int tokens, const v
 }
 
 INLINE void dot_nibbles(const int shift, const int rows, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
-                        group_scales scales, row_sums sums)
+                        group_scales scales, vf (*sums)[MOST])
 {
     for (uint32_t i = 0; i < n; i += CHUNK) {
         vh raw[ROWS], weights[ROWS];
@@ -188,7 +188,7 @@ INLINE void dot_nibbles(const int shift, const int rows, const int tokens, const
     }
 }
 
-INLINE void add_group(const int rows, const int tokens, uint32_t group, vi dots[ROWS][MOST], group_scales scales, row_sums sums)
+INLINE void add_group(const int rows, const int tokens, uint32_t group, vi dots[ROWS][MOST], group_scales scales, vf (*sums)[MOST])
 {
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -198,7 +198,7 @@ INLINE void add_group(const int rows, const int tokens, uint32_t group, vi dots[
 }
 
 INLINE void dot_bytes(const int shift, const int rows, const int tokens, const struct operands *o, uint32_t k, uint32_t n,
-                      group_scales scales, row_sums sums)
+                      group_scales scales, vf (*sums)[MOST])
 {
     const uint32_t unit = shift == 5 ? 32 : 64;
     for (uint32_t i = 0; i < n; i += unit) {
@@ -221,7 +221,7 @@ INLINE void dot_bytes(const int shift, const int rows, const int tokens, const s
 
 #ifdef HAS_BITS
 INLINE void dot_bits(const struct bits_plan *plan, const int rows, const int tokens, const struct operands *o, uint32_t k,
-                     uint32_t n, group_scales scales, row_sums sums)
+                     uint32_t n, group_scales scales, vf (*sums)[MOST])
 {
     const uint32_t bits = o->matrix->linear->bits, shift = o->matrix->group_shift;
     for (uint32_t i = 0; i < n; i += HALF) {
@@ -241,7 +241,7 @@ INLINE void dot_bits(const struct bits_plan *plan, const int rows, const int tok
 
 /* All inputs of `rows` rows. */
 INLINE void dot_inputs(const enum we_cpu_format format, const int shift, const int rows, const int tokens,
-                       const struct operands *o, row_sums sums)
+                       const struct operands *o, vf (*sums)[MOST])
 {
     const struct we_linear *l = o->matrix->linear;
     const uint32_t group_shift = format == WE_CPU_BITS ? o->matrix->group_shift : (uint32_t)shift;
