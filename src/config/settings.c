@@ -357,10 +357,8 @@ void we_settings_model_options(const struct we_settings *s, struct we_model_opti
     set_u32(s, WE_SETTING_CONTEXT, &options->max_context);
     if (we_settings_is_set(s, WE_SETTING_MEMORY_LIMIT))
         options->memory_limit = we_settings_integer(s, WE_SETTING_MEMORY_LIMIT);
-    if (we_settings_is_set(s, WE_SETTING_PRECISION)) {
-        text = we_settings_text(s, WE_SETTING_PRECISION);
-        options->precision = strcmp(text, "exact") == 0 ? WE_PRECISION_EXACT : WE_PRECISION_FAST;
-    }
+    text = we_settings_text(s, WE_SETTING_PRECISION);
+    options->precision = strcmp(text, "exact") == 0 ? WE_PRECISION_EXACT : WE_PRECISION_FAST;
     if (we_settings_is_set(s, WE_SETTING_ROPE_COMPAT)) {
         text = we_settings_text(s, WE_SETTING_ROPE_COMPAT);
         options->rope_compat = strcmp(text, "mlx") == 0 ? WE_ROPE_MLX : WE_ROPE_PAPER;
