@@ -20,7 +20,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "tests"
 ninja -C build --quiet
-meson test -C build --print-errorlogs --no-suite fuzz
+meson test -C build --print-errorlogs --no-suite fuzz --timeout-multiplier 4
 
 step "tests under AddressSanitizer and UBSan"
 build build-asan -Db_sanitize=address,undefined -Db_lundef=false
