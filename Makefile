@@ -56,7 +56,7 @@ uninstall:
 	[ ! -f build/build.ninja ] || ninja -C build --quiet uninstall >/dev/null
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-aarch64
 
 help:
 	echo "make run                   talk with a model (or PROMPT='...': one reply; MODEL=ORG/NAME: another one)"

@@ -3,6 +3,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/executor.h"
 
+#include "cases.h"
 #include "network.h"
 #include "random.h"
 
@@ -180,6 +181,8 @@ static void test_logits(void **state)
     (void)state;
     enum { COUNT = 150 };
     for (int i = 0; i < NUM_SHAPES; i++) {
+        if (!next_case())
+            continue;
         struct test_network n;
         test_network_make(&n, &shapes[i], 10 + (uint64_t)i);
         uint32_t tokens[COUNT], vocab = n.decoder.vocab_size;
@@ -258,6 +261,8 @@ static void test_same_in_pieces(void **state)
     static const uint32_t all[] = {1200, 0}, pages[] = {64, 0}, mixed[] = {128, 64, 320, 64, 0}, odd[] = {1, 70, 3, 5, 130, 0};
     static const uint32_t single[] = {1, 0}, pairs[] = {100, 2, 0}, fives[] = {64, 5, 0};
     for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        if (!next_case())
+            continue;
         struct fixture f;
         fixture_make(&f, shape, 300);
         for (uint32_t i = 0; i < num_isas; i++) {
@@ -301,6 +306,8 @@ static void test_pruned(void **state)
 {
     (void)state;
     for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        if (!next_case())
+            continue;
         struct fixture f;
         fixture_make(&f, shape, 150);
         for (uint32_t i = 0; i < num_isas; i++)
@@ -382,6 +389,8 @@ static void test_company(void **state)
 {
     (void)state;
     for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        if (!next_case())
+            continue;
         struct fixture f;
         fixture_make(&f, shape, MIXED);
         uint32_t other[400];
@@ -400,6 +409,8 @@ static void test_roll_back(void **state)
 {
     (void)state;
     for (int shape = 0; shape < NUM_SHAPES; shape++) {
+        if (!next_case())
+            continue;
         struct fixture f;
         fixture_make(&f, shape, 150);
         uint32_t other[100];

@@ -27,6 +27,13 @@ static bool has_amx(const struct we_cpu_features *f)
 {
     return has_avx512bf16(f) && f->amx_bf16;
 }
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+extern const struct we_cpu_kernels we_cpu_kernels_neon;
+
+static bool has_neon(const struct we_cpu_features *f)
+{
+    return f->neon;
+}
 #endif
 
 static bool has_any(const struct we_cpu_features *f)
@@ -43,6 +50,8 @@ static const struct isa {
 #if defined(__x86_64__)
     {&we_cpu_kernels_amx, has_amx},       {&we_cpu_kernels_avx512bf16, has_avx512bf16},
     {&we_cpu_kernels_avx512, has_avx512}, {&we_cpu_kernels_avx2, has_avx2},
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+    {&we_cpu_kernels_neon, has_neon},
 #endif
     {&we_cpu_kernels_generic, has_any},
 };

@@ -14,10 +14,15 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+/* WE_CPU_PLAIN: the compiler may know of more, but this is the form that needs nothing. */
+#if defined(WE_CPU_PLAIN)
+#include "backend/cpu/simd_generic.h"
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 #include "backend/cpu/simd_avx512.h"
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include "backend/cpu/simd_avx2.h"
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#include "backend/cpu/simd_neon.h"
 #else
 #include "backend/cpu/simd_generic.h"
 #endif
