@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <histedit.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,14 +34,21 @@ struct we_editor {
     size_t at, length;
 };
 
+/* The handler also writes to a pipe that the wait for input watches: a signal just before the wait, or one that another
+ * thread gets, would else be noticed only at the next key. */
 static volatile sig_atomic_t resized, resumed;
+static int news[2] = {-1, -1};
 
 static void on_resize(int signal_number)
 {
+    int errnum = errno;
     if (signal_number == SIGCONT)
         resumed = 1;
     else
         resized = 1;
+    ssize_t ignored = write(news[1], "", 1);
+    (void)ignored; /* a pipe that is full has news enough */
+    errno = errnum;
 }
 
 /* Bracketed paste: the terminal marks what is pasted, so that its line breaks are not taken for the Enter key. */
@@ -111,10 +119,29 @@ static void draw_again(struct we_editor *e)
 
 /* ---- reading ---- */
 
+/* 1: there is something to read. -1: errno; EINTR also when there is news. */
+static int await_input(const struct we_editor *e)
+{
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = news[0], .events = POLLIN}};
+    if (e->edit == NULL)
+        return 1;
+    int n = poll(fds, 2, -1);
+    if (n > 0 && fds[1].revents) {
+        char bytes[16];
+        while (read(news[0], bytes, sizeof bytes) > 0)
+            ;
+        errno = EINTR;
+        return -1;
+    }
+    return n;
+}
+
 static bool fill(struct we_editor *e)
 {
     while (e->at == e->length) {
-        ssize_t n = read(STDIN_FILENO, e->bytes, sizeof e->bytes);
+        ssize_t n = await_input(e);
+        if (n > 0)
+            n = read(STDIN_FILENO, e->bytes, sizeof e->bytes);
         if (n > 0) {
             e->at = 0;
             e->length = (size_t)n;
@@ -322,12 +349,19 @@ static void remember(struct we_editor *e, const char *line)
     close(fd);
 }
 
-static void catch_signals(void)
+static we_status catch_signals(struct we_error *error)
 {
+    if (news[0] < 0 && pipe(news) != 0)
+        return we_error_errno(error, WE_IO_ERROR, errno, "a pipe for the line editor");
+    for (int i = 0; i < 2; i++) {
+        fcntl(news[i], F_SETFL, O_NONBLOCK);
+        fcntl(news[i], F_SETFD, FD_CLOEXEC);
+    }
     struct sigaction action = {.sa_handler = on_resize};
     sigemptyset(&action.sa_mask);
     sigaction(SIGWINCH, &action, NULL);
     sigaction(SIGCONT, &action, NULL);
+    return WE_OK;
 }
 
 static we_status open_terminal(struct we_editor *e, struct we_error *error)
@@ -356,8 +390,7 @@ static we_status open_terminal(struct we_editor *e, struct we_error *error)
     el_set(e->edit, EL_BIND, "^C", "we-interrupt", NULL);
     el_set(e->edit, EL_BIND, "-a", "^C", "we-interrupt", NULL);
     open_history(e);
-    catch_signals();
-    return WE_OK;
+    return catch_signals(error);
 }
 
 we_status we_editor_open(const char *history_file, we_complete_fn *complete_fn, void *context, struct we_editor **editor,

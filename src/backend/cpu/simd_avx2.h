@@ -116,10 +116,6 @@ INLINE void v_prefetch(const void *p, size_t ahead)
 typedef __m256i vh;
 typedef __m256i vi;
 
-INLINE vi i_zero(void)
-{
-    return _mm256_setzero_si256();
-}
 INLINE vh h_load(const void *p)
 {
     return _mm256_loadu_si256((const __m256i_u *)p);

@@ -140,10 +140,6 @@ INLINE void finish_stores(const void *address)
 typedef __m512i vh;
 typedef __m512i vi;
 
-INLINE vi i_zero(void)
-{
-    return _mm512_setzero_si512();
-}
 INLINE vh h_load(const void *p)
 {
     return _mm512_loadu_si512(p);

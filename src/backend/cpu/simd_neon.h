@@ -133,10 +133,6 @@ INLINE void v_prefetch(const void *p, size_t ahead)
 typedef int16x8_t vh;
 typedef int32x4_t vi;
 
-INLINE vi i_zero(void)
-{
-    return vdupq_n_s32(0);
-}
 INLINE vh h_load(const void *p)
 {
     vh v;
