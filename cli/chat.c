@@ -47,11 +47,12 @@ static void report(struct we_chat *chat, const struct we_error *error)
 
 static struct we_session *_Atomic replying; /* the session whose reply Ctrl-C stops */
 
-static void stop_reply(void)
+static void on_interrupt(void)
 {
     struct we_session *session = atomic_load(&replying);
     if (session)
         we_session_cancel(session);
+    we_editor_wake();
 }
 
 /* ---- models ---- */
@@ -359,7 +360,7 @@ static int run_command(const struct we_args *args)
     if (status == WE_EXIT_OK) {
         if (chat.interactive) {
             we_foreground_enter();
-            we_interrupt_handle(stop_reply);
+            we_interrupt_handle(on_interrupt);
             banner(&chat);
         }
         status = converse(&chat);

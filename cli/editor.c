@@ -34,21 +34,26 @@ struct we_editor {
     size_t at, length;
 };
 
-/* The handler also writes to a pipe that the wait for input watches: a signal just before the wait, or one that another
- * thread gets, would else be noticed only at the next key. */
+/* Handlers also write to a pipe that the wait for input watches: a signal just before the wait, or one that another thread
+ * gets, would else be noticed only at the next key. */
 static volatile sig_atomic_t resized, resumed;
 static int news[2] = {-1, -1};
 
-static void on_resize(int signal_number)
+void we_editor_wake(void)
 {
     int errnum = errno;
+    ssize_t ignored = write(news[1], "", 1);
+    (void)ignored; /* a pipe that is full has news enough */
+    errno = errnum;
+}
+
+static void on_resize(int signal_number)
+{
     if (signal_number == SIGCONT)
         resumed = 1;
     else
         resized = 1;
-    ssize_t ignored = write(news[1], "", 1);
-    (void)ignored; /* a pipe that is full has news enough */
-    errno = errnum;
+    we_editor_wake();
 }
 
 /* Bracketed paste: the terminal marks what is pasted, so that its line breaks are not taken for the Enter key. */
@@ -120,11 +125,9 @@ static void draw_again(struct we_editor *e)
 /* ---- reading ---- */
 
 /* 1: there is something to read. -1: errno; EINTR also when there is news. */
-static int await_input(const struct we_editor *e)
+static int await_input(void)
 {
     struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = news[0], .events = POLLIN}};
-    if (e->edit == NULL)
-        return 1;
     int n = poll(fds, 2, -1);
     if (n > 0 && fds[1].revents) {
         char bytes[16];
@@ -139,7 +142,7 @@ static int await_input(const struct we_editor *e)
 static bool fill(struct we_editor *e)
 {
     while (e->at == e->length) {
-        ssize_t n = await_input(e);
+        ssize_t n = await_input();
         if (n > 0)
             n = read(STDIN_FILENO, e->bytes, sizeof e->bytes);
         if (n > 0) {
@@ -349,7 +352,7 @@ static void remember(struct we_editor *e, const char *line)
     close(fd);
 }
 
-static we_status catch_signals(struct we_error *error)
+static we_status open_news(struct we_error *error)
 {
     if (news[0] < 0 && pipe(news) != 0)
         return we_error_errno(error, WE_IO_ERROR, errno, "a pipe for the line editor");
@@ -357,11 +360,15 @@ static we_status catch_signals(struct we_error *error)
         fcntl(news[i], F_SETFL, O_NONBLOCK);
         fcntl(news[i], F_SETFD, FD_CLOEXEC);
     }
+    return WE_OK;
+}
+
+static void catch_signals(void)
+{
     struct sigaction action = {.sa_handler = on_resize};
     sigemptyset(&action.sa_mask);
     sigaction(SIGWINCH, &action, NULL);
     sigaction(SIGCONT, &action, NULL);
-    return WE_OK;
 }
 
 static we_status open_terminal(struct we_editor *e, struct we_error *error)
@@ -390,7 +397,8 @@ static we_status open_terminal(struct we_editor *e, struct we_error *error)
     el_set(e->edit, EL_BIND, "^C", "we-interrupt", NULL);
     el_set(e->edit, EL_BIND, "-a", "^C", "we-interrupt", NULL);
     open_history(e);
-    return catch_signals(error);
+    catch_signals();
+    return WE_OK;
 }
 
 we_status we_editor_open(const char *history_file, we_complete_fn *complete_fn, void *context, struct we_editor **editor,
@@ -402,8 +410,8 @@ we_status we_editor_open(const char *history_file, we_complete_fn *complete_fn, 
         return we_error_memory(error, "the line editor");
     e->complete = complete_fn;
     e->context = context;
-    we_status status = WE_OK;
-    if (history_file && (e->history_file = strdup(history_file)) == NULL)
+    we_status status = open_news(error);
+    if (status == WE_OK && history_file && (e->history_file = strdup(history_file)) == NULL)
         status = we_error_memory(error, "the line editor");
     int out = we_terminal_is(STDERR_FILENO) ? STDERR_FILENO : STDOUT_FILENO;
     if (status == WE_OK && we_terminal_is(STDIN_FILENO) && we_terminal_can_draw(out))

@@ -25,4 +25,7 @@ enum we_line { WE_LINE_READ, WE_LINE_END, WE_LINE_INTERRUPTED, WE_LINE_FAILED };
  * empty if nothing had been typed. */
 enum we_line we_editor_read(struct we_editor *editor, struct we_buf *line);
 
+/* What a handler of Ctrl-C calls, after an editor was opened: a read that waits looks at we_interrupted(). Async-signal-safe. */
+void we_editor_wake(void);
+
 #endif

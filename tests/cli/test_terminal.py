@@ -1,6 +1,8 @@
 """chat on a terminal: what a person types, and what the screen shows."""
+import ctypes
 import json
 import os
+import signal
 import stat
 import time
 
@@ -221,6 +223,16 @@ class TerminalTest(Case):
         t.send("\x04")
         self.assertEqual(t.end(), 0)
         self.assertNotIn("\x1b", t.screen.raw)
+
+    def test_interrupt_that_another_thread_gets(self):
+        t = self.terminal("chat", "-m", LLAMA, *GREEDY, "--threads", "2", env={"TERM": "dumb"})
+        t.wait(lambda: t.screen.text().endswith("\n>"), "the prompt")
+        pid = t.process.pid
+        other = next(int(tid) for tid in os.listdir("/proc/%d/task" % pid) if int(tid) != pid)
+        self.assertEqual(ctypes.CDLL(None).tgkill(pid, other, signal.SIGINT), 0)
+        t.wait_for("(Ctrl-C once more")
+        t.send("\x04")
+        self.assertEqual(t.end(), 0)
 
     def test_replies_to_a_file(self):
         with open(self.path("replies"), "w") as out:
