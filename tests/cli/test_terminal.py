@@ -82,7 +82,7 @@ class TerminalTest(Case):
 
     def test_interrupt_does_not_end_the_caller(self):
         self.endless()
-        t = Terminal(["sh", "-c", '"$0" chat -m org/endless --max-tokens 1000000; echo "status $?"', COMMAND], self.folder,
+        t = Terminal(["sh", "-c", '"$0" chat -m org/endless --temp 0 --max-tokens 1000000; echo "status $?"', COMMAND], self.folder,
                      {**self.environment, **LIBEDIT_LEAKS})
         self.addCleanup(t.close)
         t.wait_prompt(1)
