@@ -12,6 +12,7 @@ struct parser {
     we_env_lookup *lookup;
     void *context;
     struct we_buf value;
+    size_t value_end; /* where its text ends */
     struct we_error *error;
     we_status status; /* sticky */
 };
@@ -139,6 +140,7 @@ static bool read_plain(struct parser *p)
     }
     while (end > p->at && is_blank((unsigned char)p->text.data[end - 1]))
         end--;
+    p->value_end = end;
     while (p->at < end) {
         size_t from = p->at;
         while (p->at < end && p->text.data[p->at] != '$')
@@ -183,20 +185,21 @@ static bool read_quoted(struct parser *p)
         }
     }
     p->at++;
+    p->value_end = p->at;
     skip_blanks(p);
     if (!at_line_end(p) && peek(p, 0) != '#')
         return fail(p, p->line, "there is text after the closing quote; quote the whole value, or write \\\" inside it");
     return true;
 }
 
-static bool add_entry(struct parser *p, struct we_str name, uint32_t line)
+static bool add_entry(struct parser *p, struct we_str name, uint32_t line, size_t from)
 {
     struct we_env *env = p->env;
     if (env->count == WE_ENV_MAX_ENTRIES)
         return fail(p, line, "more than 1024 variables");
     if (p->value.length > MAX_VALUES - env->arena.used)
         return fail(p, line, "the values together are longer than 8 MiB");
-    struct we_env_entry entry = {we_arena_copy(&env->arena, name), we_arena_copy(&env->arena, we_buf_str(&p->value)), line};
+    struct we_env_entry entry = {we_arena_copy(&env->arena, name), we_arena_copy(&env->arena, we_buf_str(&p->value)), line, from, p->value_end};
     if (entry.name == NULL || entry.value == NULL) {
         p->status = we_error_memory(p->error, env->path);
         return false;
@@ -236,12 +239,15 @@ static bool read_entry(struct parser *p)
         return true;
     }
     p->at++;
-    bool blank = is_blank(peek(p, 0));
+    size_t after_sign = p->at;
     skip_blanks(p);
     we_buf_clear(&p->value);
     int c = peek(p, 0);
-    bool ok = c == '"' || c == '\'' ? read_quoted(p) : (c == '#' && blank) || read_plain(p);
-    ok = ok && add_entry(p, name, line);
+    bool empty = at_line_end(p) || (c == '#' && p->at > after_sign); /* its place is before the blanks */
+    size_t from = empty ? after_sign : p->at;
+    p->value_end = from;
+    bool ok = empty || (c == '"' || c == '\'' ? read_quoted(p) : read_plain(p));
+    ok = ok && add_entry(p, name, line, from);
     skip_line(p);
     return ok;
 }

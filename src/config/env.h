@@ -18,6 +18,7 @@ enum { WE_ENV_MAX_FILE = 1 << 18, WE_ENV_MAX_VALUE = 1 << 16, WE_ENV_MAX_ENTRIES
 struct we_env_entry {
     const char *name, *value; /* terminated, without NULs inside */
     uint32_t line;            /* where it begins, from 1 */
+    size_t from, to;          /* the bytes of the text that are its value, quotes included */
 };
 
 /* Starts as {0}. Everything lives in the arena. */

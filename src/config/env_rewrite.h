@@ -1,0 +1,19 @@
+/* Changing variables of a .env file: the value of a line is replaced where it stands, and every other byte stays as it is. */
+#ifndef WE_CONFIG_ENV_REWRITE_H
+#define WE_CONFIG_ENV_REWRITE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct we_env_change {
+    const char *name, *value;
+};
+
+/* Appends `text` with the changes to `out`. The line that counts (the last one of that name) gets the value, quoted if it must
+ * be; `export`, blanks and comments around it stay. A variable that is not there comes at the end, in a line that ends as the
+ * others do. Reading the result gives exactly the values of the changes. WE_INVALID_FORMAT: the text cannot be read
+ * ("PATH:LINE: ..."); WE_INVALID_ARGUMENT: a name or value that no line can hold. */
+we_status we_env_rewrite(struct we_str text, const char *path, const struct we_env_change *changes, size_t count,
+                         struct we_buf *out, struct we_error *error);
+
+#endif
