@@ -216,7 +216,7 @@ static we_status check_scheme(const char **name, bool *only_name, struct we_erro
         return we_error_set(error, WE_INVALID_ARGUMENT,
                             "%.300s: unknown scheme; a model is a directory, ORG/NAME or mlx://ORG/NAME", *name);
     *name = colon + 3;
-    *only_name = true;
+    *only_name = (*name)[0] != '/'; /* mlx:///a/b is a directory, as with files */
     return WE_OK;
 }
 
