@@ -274,7 +274,7 @@ static bool apply_settings(struct parser *p)
             p->status = we_usage_error(p->command, "%s", error.message);
             return false;
         }
-    if (we_settings_check(p->args->settings, &error) != WE_OK) {
+    if (!p->command->takes_wrong_settings && we_settings_check(p->args->settings, &error) != WE_OK) {
         p->status = we_usage_error(p->command, "%s", error.message);
         return false;
     }

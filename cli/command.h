@@ -26,10 +26,11 @@ struct we_command {
     const char *synopsis;                 /* what follows the name in "Usage:" */
     uint32_t min_operands, max_operands;
     enum we_value_kind operand_kind;
-    const char *operand_choices;          /* "a|b" or NULL */
+    const char *operand_choices;          /* "a|b" or NULL; with WE_VALUE_MODEL, a model too */
     const struct we_option *options;      /* (num_options) */
     size_t num_options;
     uint64_t settings;                    /* bit i: takes the flag of setting i */
+    bool takes_wrong_settings;            /* it tells about them itself */
     const char *unbuilt;                  /* flags whose work is not built yet: " --a --b " */
     const char *details;                  /* paragraphs of the help text */
     const char *examples;                 /* lines of it */
@@ -60,7 +61,7 @@ bool we_command_flag(const struct we_command *command, size_t index, struct we_o
 bool we_command_is_planned(const char *name);
 
 extern const struct we_command we_command_run, we_command_chat, we_command_tokenize, we_command_detokenize, we_command_render,
-    we_command_logits, we_command_convert, we_command_show, we_command_list, we_command_pull, we_command_remove, we_command_bench, we_command_help,
-    we_command_completion;
+    we_command_logits, we_command_convert, we_command_show, we_command_list, we_command_pull, we_command_remove,
+    we_command_bench, we_command_help, we_command_completion, we_command_use, we_command_config;
 
 #endif

@@ -81,6 +81,7 @@ static const char bash_end[] =
     "    words) _whisperengine_add \"$typed\" $words ;;\n"
     "    command) _whisperengine_add \"$typed\" $_whisperengine_commands ;;\n"
     "    file | directory | model)\n"
+    "        _whisperengine_add \"$typed\" $words\n"
     "        compopt -o filenames 2>/dev/null\n"
     "        if [[ $kind == model ]]; then\n"
     "            _whisperengine_add_lines \"$typed\" < <(\"${COMP_WORDS[0]/#\\~/$HOME}\" list --names 2>/dev/null)\n"
@@ -104,7 +105,7 @@ static void bash_command(const struct we_command *command)
         we_out_printf("%s%s", i ? " " : "", flag.name);
     we_out_c("'\n");
     if (command->operand_choices) {
-        we_out_c("        operand=words operand_words='");
+        we_out_printf("        operand=%s operand_words='", command->operand_kind == WE_VALUE_MODEL ? "model" : "words");
         print_choices(command->operand_choices, " ", "");
         we_out_c("'\n");
     } else if (command->max_operands) {
@@ -146,6 +147,12 @@ static void zsh_action(enum we_value_kind kind, const char *choices)
     static const char *const actions[] = {" ", "_files", "_directories", "_whisperengine_models", "_whisperengine_commands"};
     if (choices == NULL) {
         we_out_c(actions[kind]);
+        return;
+    }
+    if (kind == WE_VALUE_MODEL) {
+        we_out_c("{compadd");
+        print_choices(choices, " ", "");
+        we_out_c("; _whisperengine_models}");
         return;
     }
     we_out_c("(");
@@ -220,6 +227,8 @@ static void fish_values(enum we_value_kind kind, const char *choices)
     if (choices) {
         we_out_c(" -x -a '");
         print_choices(choices, "", " ");
+        if (kind == WE_VALUE_MODEL)
+            we_out_c("(whisperengine list --names 2>/dev/null) (__fish_complete_directories)");
         we_out_c("'");
     } else if (kind == WE_VALUE_FILE) {
         we_out_c(" -r -F");

@@ -101,6 +101,7 @@ void we_help_command(const struct we_command *command)
         print_definition("    --config-file FILE", "read this .env file instead of ./.env", COLUMN);
     print_definition("-h, --help", "show this help", COLUMN);
     print_settings(command, WE_GROUP_MODEL, "Model");
+    print_settings(command, WE_GROUP_REMOTE, "Endpoints");
     print_settings(command, WE_GROUP_SAMPLING, "Sampling");
     print_settings(command, WE_GROUP_DEVICE, "Device");
     if (command->settings) {

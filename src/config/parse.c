@@ -90,16 +90,18 @@ static bool parse_bytes(const char **text, uint64_t *value)
     return true;
 }
 
-static bool parse_choice(const char *choices, const char *text)
+static bool parse_choice(const char *choices, const char *text, uint64_t *index)
 {
     size_t n = strlen(text);
+    *index = 0;
     for (const char *p = choices; n; p++) {
         size_t length = strcspn(p, "|");
-        if (length == n && memcmp(p, text, n) == 0)
+        if (length == n && strncasecmp(p, text, n) == 0)
             return true;
         p += length;
         if (*p == '\0')
             break;
+        ++*index;
     }
     return false;
 }
@@ -124,7 +126,7 @@ bool we_setting_parse(const struct we_setting *row, const char *text, struct we_
     if (row->type == WE_SETTING_PATH)
         return text[0] != '\0';
     if (row->type == WE_SETTING_CHOICE)
-        return parse_choice(row->choices, text);
+        return parse_choice(row->choices, text, &parsed->integer);
     if (row->type == WE_SETTING_SWITCH)
         return parse_switch(text, &parsed->integer);
     const char *p = skip_blanks(text);
@@ -146,6 +148,8 @@ void we_setting_expected(const struct we_setting *row, char *text, size_t size)
         snprintf(text, size, "a number of bytes, as 8G or 500M,");
     else if (row->type == WE_SETTING_PATH)
         snprintf(text, size, "a path");
+    else if (row->type == WE_SETTING_TEXT)
+        snprintf(text, size, "a text");
     else if (row->type == WE_SETTING_SWITCH)
         snprintf(text, size, "1, true, yes, on, 0, false, no or off");
     else if (row->max > row->min)

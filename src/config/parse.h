@@ -5,7 +5,7 @@
 #include "config/settings.h"
 
 struct we_parsed {
-    uint64_t integer; /* integers and bytes */
+    uint64_t integer; /* integers and bytes; of a choice: which one, from 0 */
     double number;    /* numbers; also integers */
 };
 

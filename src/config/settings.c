@@ -3,19 +3,22 @@
 #include "base/fs.h"
 #include "config/env.h"
 #include "config/parse.h"
+#include "config/profiles.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 struct value {
     const char *text; /* NULL: this layer has none */
-    const char *origin;
+    const char *origin, *variable;
+    uint32_t line;
 };
 
 struct we_settings {
     struct we_env env; /* path NULL: there is no file */
     struct we_arena arena;
     struct value flag[WE_NUM_SETTINGS], environment[WE_NUM_SETTINGS], file[WE_NUM_SETTINGS];
+    bool asks_endpoint; /* LLM_CHAT_API_URL is an http(s) address, so LLM_CHAT_MODEL is a name there */
     struct we_sampling of_model;
     bool has_model;
 };
@@ -36,29 +39,29 @@ static const char *lookup(const struct we_settings *s, bool file, const char *na
     return text && text[0] ? text : NULL;
 }
 
-/* The name of the model in LLM_CHAT_API_URL, or NULL if that is another kind of address. */
+/* What LLM_CHAT_API_URL says of the model, or NULL: "mlx://" alone leaves that to the other names. */
 static const char *model_of_url(const char *text)
 {
-    return strncmp(text, "mlx://", 6) == 0 && text[6] ? text + 6 : NULL;
+    if (strncmp(text, "mlx://", 6) == 0)
+        text += 6;
+    return text[0] ? text : NULL;
 }
 
 /* The variable that decides in this layer, or NULL. Where the chat goes to an http address, LLM_CHAT_MODEL names a model
- * there, so MLX_MODEL_NAME says more about ours. */
+ * there. */
 static const char *find_variable(const struct we_settings *s, const struct we_setting *row, bool file, const char **text,
                                  const struct we_env_entry **entry)
 {
-    const char *url = NULL;
-    if (row->id == WE_SETTING_MODEL) {
-        url = lookup(s, file, "LLM_CHAT_API_URL", entry);
-        *text = url ? model_of_url(url) : NULL;
+    for (size_t i = 0; i < 4 && row->environment[i]; i++) {
+        bool names_remote = strcmp(row->environment[i], "LLM_CHAT_MODEL") == 0;
+        if (names_remote && s->asks_endpoint != (row->id == WE_SETTING_REMOTE_MODEL))
+            continue;
+        *text = lookup(s, file, row->environment[i], entry);
+        if (*text && row->id == WE_SETTING_MODEL && i == 0)
+            *text = model_of_url(*text);
         if (*text)
-            return "LLM_CHAT_API_URL";
-        if (url && (*text = lookup(s, file, "MLX_MODEL_NAME", entry)))
-            return "MLX_MODEL_NAME";
-    }
-    for (size_t i = row->id == WE_SETTING_MODEL; i < 4 && row->environment[i]; i++)
-        if ((*text = lookup(s, file, row->environment[i], entry)))
             return row->environment[i];
+    }
     return NULL;
 }
 
@@ -75,6 +78,18 @@ static const char *expand_path(struct we_settings *s, const struct we_setting *r
     return folder ? we_path_join(&s->arena, folder, text) : NULL;
 }
 
+/* A choice as the table writes it; what is none stays as it is. */
+static const char *canonical(struct we_settings *s, const struct we_setting *row, const char *text)
+{
+    struct we_parsed parsed;
+    if (row->type != WE_SETTING_CHOICE || !we_setting_parse(row, text, &parsed))
+        return text;
+    const char *choice = row->choices;
+    for (uint64_t i = 0; i < parsed.integer; i++)
+        choice = strchr(choice, '|') + 1;
+    return we_arena_copy(&s->arena, we_str(choice, strcspn(choice, "|")));
+}
+
 static bool read_layer(struct we_settings *s, const struct we_setting *row, bool file, struct value *value)
 {
     const struct we_env_entry *entry;
@@ -83,7 +98,10 @@ static bool read_layer(struct we_settings *s, const struct we_setting *row, bool
         return true;
     if (row->type == WE_SETTING_PATH || row->id == WE_SETTING_MODEL)
         text = expand_path(s, row, file, text);
+    text = text ? canonical(s, row, text) : NULL;
     value->text = text ? we_arena_copy(&s->arena, we_str_c(text)) : NULL;
+    value->variable = name;
+    value->line = file ? entry->line : 0;
     struct we_buf origin = {0};
     if (file)
         we_buf_printf(&origin, "%s:%u: %s", s->env.path, entry->line, name);
@@ -94,16 +112,21 @@ static bool read_layer(struct we_settings *s, const struct we_setting *row, bool
     return value->text && value->origin;
 }
 
+/* The one in the XDG folder, whether it is there or not; NULL: there is no such folder. */
+static const char *user_file(struct we_arena *arena)
+{
+    const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (base && base[0] == '/')
+        return we_path_join(arena, base, "whisperengine/.env");
+    return home && home[0] ? we_path_join(arena, home, ".config/whisperengine/.env") : NULL;
+}
+
 /* The file to read when none was named: ./.env, else the one in the XDG folder; NULL if there is neither. */
 static const char *default_file(struct we_arena *arena)
 {
     if (we_path_exists(".env") && !we_path_is_directory(".env"))
         return ".env";
-    const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME"), *path = NULL;
-    if (base && base[0] == '/')
-        path = we_path_join(arena, base, "whisperengine/.env");
-    else if (home && home[0])
-        path = we_path_join(arena, home, ".config/whisperengine/.env");
+    const char *path = user_file(arena);
     return path && we_path_exists(path) && !we_path_is_directory(path) ? path : NULL;
 }
 
@@ -117,6 +140,11 @@ we_status we_settings_open(const char *config_file, struct we_settings **setting
     const char *path = config_file ? config_file : default_file(&s->arena);
     if (path)
         status = we_env_read(path, environment_lookup, NULL, &s->env, error);
+    const struct we_env_entry *entry;
+    const char *url = lookup(s, false, "LLM_CHAT_API_URL", &entry);
+    if (url == NULL)
+        url = lookup(s, true, "LLM_CHAT_API_URL", &entry);
+    s->asks_endpoint = url && we_is_address(url);
     for (size_t i = 0; status == WE_OK && i < WE_NUM_SETTINGS; i++) {
         const struct we_setting *row = we_setting_row((enum we_setting_id)i);
         if (!read_layer(s, row, false, &s->environment[i]) || !read_layer(s, row, true, &s->file[i]))
@@ -155,12 +183,13 @@ static we_status wrong_value(const struct we_setting *row, const struct value *v
 we_status we_settings_set(struct we_settings *s, enum we_setting_id id, const char *text, struct we_error *error)
 {
     const struct we_setting *row = we_setting_row(id);
-    struct value value = {text, row->flag ? row->flag : row->key};
+    struct value value = {.text = text, .origin = row->flag ? row->flag : row->key};
     struct we_parsed parsed;
     if (!we_setting_parse(row, text, &parsed))
         return wrong_value(row, &value, error);
     if (row->type == WE_SETTING_PATH || id == WE_SETTING_MODEL)
         text = expand_path(s, row, false, text);
+    text = text ? canonical(s, row, text) : NULL;
     value.text = text ? we_arena_copy(&s->arena, we_str_c(text)) : NULL;
     if (value.text == NULL)
         return we_error_memory(error, "the settings");
@@ -183,17 +212,22 @@ static const struct value *stated(const struct we_settings *s, enum we_setting_i
     return NULL;
 }
 
+we_status we_settings_check_one(const struct we_settings *s, enum we_setting_id id, struct we_error *error)
+{
+    const struct we_setting *row = we_setting_row(id);
+    enum we_source source;
+    const struct value *value = stated(s, id, &source);
+    struct we_parsed parsed;
+    return value && !we_setting_parse(row, value->text, &parsed) ? wrong_value(row, value, error) : WE_OK;
+}
+
 we_status we_settings_check(const struct we_settings *s, struct we_error *error)
 {
-    for (size_t i = 0; i < WE_NUM_SETTINGS; i++) {
-        const struct we_setting *row = we_setting_row((enum we_setting_id)i);
-        enum we_source source;
-        const struct value *value = stated(s, row->id, &source);
-        struct we_parsed parsed;
-        if (value && !we_setting_parse(row, value->text, &parsed))
-            return wrong_value(row, value, error);
-    }
-    return WE_OK;
+    we_status status = WE_OK;
+    for (size_t i = 0; status == WE_OK && i < WE_NUM_SETTINGS; i++)
+        if (we_setting_row((enum we_setting_id)i)->group != WE_GROUP_INTERFACE)
+            status = we_settings_check_one(s, (enum we_setting_id)i, error);
+    return status;
 }
 
 static bool stated_value(const struct we_settings *s, enum we_setting_id id, struct we_parsed *parsed)
@@ -290,6 +324,58 @@ const char *we_settings_origin(const struct we_settings *s, enum we_setting_id i
     if (source == WE_SOURCE_DEFAULT)
         return "default";
     return source == WE_SOURCE_MODEL ? "generation_config.json" : stated(s, id, &source)->origin;
+}
+
+struct we_setting_place we_settings_place(const struct we_settings *s, enum we_setting_id id)
+{
+    struct we_setting_place place = {.source = we_settings_source(s, id)};
+    if (place.source == WE_SOURCE_ENVIRONMENT || place.source == WE_SOURCE_FILE) {
+        const struct value *value = stated(s, id, &place.source);
+        place.variable = value->variable;
+        place.line = value->line;
+        place.file = place.source == WE_SOURCE_FILE ? s->env.path : NULL;
+    }
+    return place;
+}
+
+const char *we_settings_stated(const struct we_settings *s, enum we_setting_id id)
+{
+    enum we_source source;
+    const struct value *value = stated(s, id, &source);
+    return value ? value->text : NULL;
+}
+
+void we_show_address(const char *text, struct we_buf *out)
+{
+    const char *slashes = strstr(text, "://");
+    const char *host = slashes ? slashes + 3 : text;
+    size_t length = slashes ? strcspn(host, "/?#") : 0;
+    while (length && host[length - 1] != '@')
+        length--;
+    if (length == 0) {
+        we_buf_append_c(out, text);
+        return;
+    }
+    we_buf_append(out, we_str(text, (size_t)(host - text)));
+    we_buf_printf(out, "********@%s", host + length);
+}
+
+void we_settings_show(const struct we_settings *s, enum we_setting_id id, struct we_buf *out)
+{
+    const struct we_setting *row = we_setting_row(id);
+    const char *text = we_settings_text(s, id);
+    if (we_settings_source(s, id) == WE_SOURCE_MODEL)
+        we_buf_printf(out, "%.6g", we_settings_number(s, id)); /* it was a float */
+    else if (text && row->secret)
+        we_buf_append_c(out, "********");
+    else if (text)
+        we_show_address(text, out);
+}
+
+const char *we_settings_in_file(const struct we_settings *s, const char *variable)
+{
+    const struct we_env_entry *entry;
+    return lookup(s, true, variable, &entry);
 }
 
 const char *we_settings_text(const struct we_settings *s, enum we_setting_id id)
@@ -398,6 +484,53 @@ we_status we_settings_system_prompt(const struct we_settings *s, char **text, st
     we_buf_append_c(&buf, "");
     *text = we_buf_take(&buf);
     return *text ? WE_OK : we_error_memory(error, "the system prompt");
+}
+
+/* ---- the file ---- */
+
+/* The variable of ours that is nearest to a name that is none, or NULL. */
+static const char *nearest_variable(const char *name)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(name) > 12 ? 4 : strlen(name) > 6 ? 3 : 2; /* edits from there are another word */
+    for (size_t i = 0; i < WE_NUM_SETTINGS; i++)
+        for (size_t j = 0; j < 4 && we_setting_row((enum we_setting_id)i)->environment[j]; j++) {
+            const char *ours = we_setting_row((enum we_setting_id)i)->environment[j];
+            size_t distance = we_str_distance(we_str_c(name), we_str_c(ours));
+            if (strcmp(name, ours) == 0)
+                return NULL;
+            if (distance < best) {
+                best = distance;
+                nearest = ours;
+            }
+        }
+    return nearest;
+}
+
+bool we_settings_mistyped(const struct we_settings *s, size_t index, const char **name, uint32_t *line, const char **nearest)
+{
+    for (size_t i = 0; i < s->env.count; i++) {
+        *nearest = nearest_variable(s->env.entries[i].name);
+        if (*nearest == NULL || index-- > 0)
+            continue;
+        *name = s->env.entries[i].name;
+        *line = s->env.entries[i].line;
+        return true;
+    }
+    return false;
+}
+
+we_status we_settings_file_to_write(const struct we_settings *s, char **path, struct we_error *error)
+{
+    struct we_arena arena = {0};
+    const char *file = s->env.path;
+    if (file == NULL)
+        file = we_path_is_directory("models") ? ".env" : user_file(&arena);
+    if (file == NULL)
+        file = ".env";
+    *path = strdup(file);
+    we_arena_free(&arena);
+    return *path ? WE_OK : we_error_memory(error, "a path");
 }
 
 we_status we_settings_export(const struct we_settings *s, struct we_error *error)

@@ -12,6 +12,7 @@
 #ifndef WE_CONFIG_SETTINGS_H
 #define WE_CONFIG_SETTINGS_H
 
+#include "base/buf.h"
 #include "base/error.h"
 
 enum we_setting_id {
@@ -24,6 +25,14 @@ enum we_setting_id {
     WE_SETTING_HF_HUB_OFFLINE,
     WE_SETTING_SYSTEM_PROMPT,
     WE_SETTING_SYSTEM_PROMPT_FILE,
+    WE_SETTING_API_KEY,
+    WE_SETTING_REMOTE_MODEL,
+    WE_SETTING_LM_STUDIO_URL,
+    WE_SETTING_OLLAMA_URL,
+    WE_SETTING_REMOTE_URL,
+    WE_SETTING_CONNECTION_TIMEOUT,
+    WE_SETTING_REQUEST_TIMEOUT,
+    WE_SETTING_FALLBACK,
     WE_SETTING_MAX_TOKENS,
     WE_SETTING_TEMPERATURE,
     WE_SETTING_TOP_P,
@@ -44,6 +53,14 @@ enum we_setting_id {
     WE_SETTING_ROPE_COMPAT,
     WE_SETTING_CONTEXT,
     WE_SETTING_MEMORY_LIMIT,
+    WE_SETTING_LOG_LEVEL,
+    WE_SETTING_LOG_DIR,
+    WE_SETTING_DATA_DIR,
+    WE_SETTING_UI_THEME,
+    WE_SETTING_START_MINIMIZED,
+    WE_SETTING_SYSTEM_TRAY,
+    WE_SETTING_HISTORY_LIMIT,
+    WE_SETTING_AUTO_SAVE,
     WE_NUM_SETTINGS
 };
 
@@ -52,13 +69,13 @@ enum we_setting_type {
     WE_SETTING_PATH,    /* "~/" is expanded; relative paths in .env are meant from its folder */
     WE_SETTING_INTEGER, /* unsigned */
     WE_SETTING_NUMBER,
-    WE_SETTING_BYTES, /* an unsigned number, alone or with K, M, G or T (powers of 1024) */
-    WE_SETTING_CHOICE,
-    WE_SETTING_SWITCH /* 1, true, yes or on; 0, false, no or off: an integer, 1 or 0 */
+    WE_SETTING_BYTES,  /* an unsigned number, alone or with K, M, G or T (powers of 1024) */
+    WE_SETTING_CHOICE, /* in any case; the value is as the table writes it */
+    WE_SETTING_SWITCH  /* 1, true, yes or on; 0, false, no or off: an integer, 1 or 0 */
 };
 
 /* Groups of the help text. */
-enum we_setting_group { WE_GROUP_MODEL, WE_GROUP_SAMPLING, WE_GROUP_DEVICE };
+enum we_setting_group { WE_GROUP_MODEL, WE_GROUP_REMOTE, WE_GROUP_SAMPLING, WE_GROUP_DEVICE, WE_GROUP_INTERFACE };
 
 struct we_setting {
     enum we_setting_id id;
@@ -73,6 +90,7 @@ struct we_setting {
     const char *initial;  /* the default as text, or NULL: whoever uses it decides */
     const char *argument; /* what help calls the value: "N" */
     const char *help;     /* one line, without a full stop */
+    bool secret;          /* its value is never shown */
 };
 
 /* The row of an id; rows are in the order of the ids. */
@@ -98,9 +116,19 @@ const char *we_settings_file(const struct we_settings *settings);
 /* A flag's value. WE_INVALID_ARGUMENT names the flag, what was expected and what was found. */
 we_status we_settings_set(struct we_settings *settings, enum we_setting_id id, const char *text, struct we_error *error);
 
-/* Checks every effective value; WE_INVALID_ARGUMENT names where a wrong one stands. Until then, or if it is not called,
- * a wrong value counts as not set. */
+/* Checks every effective value but those of WE_GROUP_INTERFACE, whose names other programs use too; WE_INVALID_ARGUMENT names
+ * where a wrong one stands. Until then, or if it is not called, a wrong value counts as not set. */
 we_status we_settings_check(const struct we_settings *settings, struct we_error *error);
+/* The same for one setting of any group. */
+we_status we_settings_check_one(const struct we_settings *settings, enum we_setting_id id, struct we_error *error);
+
+/* The names in .env that are none of ours, but so near to one that they are probably mistyped: the index-th, or false. */
+bool we_settings_mistyped(const struct we_settings *settings, size_t index, const char **name, uint32_t *line,
+                          const char **nearest);
+
+/* The .env file that a change belongs into, from now on as we_settings_open chooses: the one that was read, else ./.env where
+ * there is ./models, else the one in the XDG folder. *path is the caller's (free); its folder may have to be made. */
+we_status we_settings_file_to_write(const struct we_settings *settings, char **path, struct we_error *error);
 
 /* What the model's generation_config.json gives: pass what we_sampling_init made of it, for we_settings_source and
  * the getters. Without this call they fall back to the table's default. */
@@ -110,6 +138,21 @@ void we_settings_use_model(struct we_settings *settings, const struct we_samplin
 enum we_source we_settings_source(const struct we_settings *settings, enum we_setting_id id);
 /* Where the value stands: "--temp", "MLX_TEMPERATURE", ".env:3: MLX_TEMPERATURE", "generation_config.json", "default". */
 const char *we_settings_origin(const struct we_settings *settings, enum we_setting_id id);
+/* The same in parts: the variable is NULL unless it is the environment or .env, the file (and line) unless it is .env. */
+struct we_setting_place {
+    enum we_source source;
+    const char *variable, *file;
+    uint32_t line;
+};
+struct we_setting_place we_settings_place(const struct we_settings *settings, enum we_setting_id id);
+/* What a flag, the environment or .env states, also if it is a wrong value; NULL: nothing. */
+const char *we_settings_stated(const struct we_settings *settings, enum we_setting_id id);
+/* An effective value as it may be shown: secrets are "********", and so are those in addresses; empty: not set. */
+void we_settings_show(const struct we_settings *settings, enum we_setting_id id, struct we_buf *out);
+/* The same for a text that may be an address: what stands before an @ in it is not shown. */
+void we_show_address(const char *text, struct we_buf *out);
+/* What .env says of a variable, or NULL; what the environment says is no matter. */
+const char *we_settings_in_file(const struct we_settings *settings, const char *variable);
 /* Stated by flag, environment or .env. */
 bool we_settings_is_set(const struct we_settings *settings, enum we_setting_id id);
 const char *we_settings_text(const struct we_settings *settings, enum we_setting_id id); /* NULL: not set, no default */

@@ -33,7 +33,7 @@ class Overview(Case):
         overview = self.good("help").decode()
         self.assertEqual(self.good("--help").decode(), overview)
         self.assertEqual(self.good("-h").decode(), overview)
-        names = ["run", "chat", "list", "show", "convert", "bench", "tokenize", "detokenize", "render", "logits", "completion", "help"]
+        names = ["run", "chat", "use", "config", "list", "show", "convert", "bench", "tokenize", "detokenize", "render", "logits", "completion", "help"]
         for name in names:
             self.assertRegex(overview, r"\n  %s +\w" % name)
             text = self.good("help", name).decode()
@@ -52,7 +52,7 @@ class Overview(Case):
         self.bad(2, "help", "shwo", contains="did you mean 'show'?")
         self.assertNotIn("did you mean", self.bad(2, "xyzzy", contains="there is no command 'xyzzy'"))
         self.bad(2, "--model", contains="a command comes first, not '--model'")
-        for name in ["use", "validate", "perplexity", "compare", "batch", "serve"]:
+        for name in ["validate", "perplexity", "compare", "batch", "serve"]:
             self.bad(2, name, contains="'%s' is not built yet" % name)
 
     def test_wrong_flags(self):

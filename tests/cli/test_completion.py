@@ -54,6 +54,8 @@ class Completion(Case):
         self.assertEqual(sorted(self.bash("convert", "a")), ["a file.gguf", "a folder"])
         self.assertEqual(self.bash("convert", "--dtype", "b"), ["bfloat16"])
         self.assertEqual(self.bash("help", "be"), ["bench"])
+        self.assertEqual(self.bash("use", "o"), ["ollama", "org/alpha", "other/$(touch hacked)"])
+        self.assertEqual(self.bash("use", "mlx"), ["mlx"])
         self.assertEqual(self.bash("completion", ""), ["bash", "zsh", "fish"])
         self.assertEqual(self.bash("run", "-p", ""), [])
         self.assertEqual(self.bash("nonsense", ""), [])
@@ -70,6 +72,8 @@ class Completion(Case):
         self.assertEqual(fish("whisperengine run -m or"), ["org/alpha"])
         self.assertIn("org/alpha", fish("whisperengine show o"))
         self.assertEqual(fish("whisperengine help be"), ["bench"])
+        self.assertIn("org/alpha", fish("whisperengine use o"))
+        self.assertIn("ollama", fish("whisperengine use o"))
         self.assertEqual(fish("whisperengine completion z"), ["zsh"])
         self.assertFalse(os.path.exists(self.path("hacked")))
 
@@ -81,6 +85,7 @@ class Completion(Case):
         for typed, completed in [("whisperengine tok", "whisperengine tokenize"), ("whisperengine run --tem", "whisperengine run --temp"),
                                  ("whisperengine run --device cu", "whisperengine run --device cuda"),
                                  ("whisperengine show org/al", "whisperengine show org/alpha"),
+                                 ("whisperengine use org/al", "whisperengine use org/alpha"), ("whisperengine use oll", "whisperengine use ollama"),
                                  ("whisperengine help be", "whisperengine help bench")]:
             t = Terminal(["zsh", "-f", "-i"], self.folder, self.environment, columns=200)
             self.addCleanup(t.close)

@@ -84,8 +84,8 @@ static void test_table(void **state)
         assert_true(row->flag == NULL || we_setting_by_flag(row->flag) == row);
         assert_true(row->alias == NULL || we_setting_by_flag(row->alias) == row);
         assert_true((row->type == WE_SETTING_CHOICE) == (row->choices != NULL));
-        for (size_t j = 0; j < i; j++) /* a variable decides one setting */
-            for (size_t k = 0; k < 4 && row->environment[k]; k++)
+        for (size_t j = 0; j < i; j++) /* a variable decides one setting; LLM_CHAT_MODEL has two meanings */
+            for (size_t k = 0; k < 4 && row->environment[k] && row->id != WE_SETTING_REMOTE_MODEL; k++)
                 for (size_t l = 0; l < 4 && we_setting_row((enum we_setting_id)j)->environment[l]; l++)
                     assert_string_not_equal(row->environment[k], we_setting_row((enum we_setting_id)j)->environment[l]);
     }
@@ -175,10 +175,12 @@ static void test_model_names(void **state)
         {"LLM_CHAT_API_URL=mlx://a/b", "a/b", ".env:1: LLM_CHAT_API_URL"},
         {"MLX_MODEL_NAME=c/d\nLLM_CHAT_MODEL=e/f\nLLM_CHAT_API_URL=mlx://a/b", "a/b", ".env:3: LLM_CHAT_API_URL"},
         {"MLX_MODEL_NAME=c/d\nLLM_CHAT_MODEL=e/f", "e/f", ".env:2: LLM_CHAT_MODEL"},
-        {"MLX_MODEL_NAME=c/d\nLLM_CHAT_MODEL=e/f\nLLM_CHAT_API_URL=http://localhost:1234/v1", "c/d", ".env:1: MLX_MODEL_NAME"},
-        {"LLM_CHAT_MODEL=e/f\nLLM_CHAT_API_URL=http://localhost:1234/v1", "e/f", ".env:1: LLM_CHAT_MODEL"},
+        {"MLX_MODEL_NAME=c/d\nLLM_CHAT_MODEL=e/f\nLLM_CHAT_API_URL=http://h:1234/v1", "http://h:1234/v1",
+         ".env:3: LLM_CHAT_API_URL"},
+        {"MLX_MODEL_NAME=c/d\nLLM_CHAT_API_URL=HTTPS://h/v1", "HTTPS://h/v1", ".env:2: LLM_CHAT_API_URL"},
+        {"MLX_MODEL_NAME=c/d\nLLM_CHAT_API_URL=a/b", "a/b", ".env:2: LLM_CHAT_API_URL"},
         {"MLX_MODEL_NAME=c/d\nLLM_CHAT_API_URL=mlx://", "c/d", ".env:1: MLX_MODEL_NAME"},
-        {"LLM_CHAT_API_URL=http://localhost:1234/v1", NULL, "default"},
+        {"LLM_CHAT_API_URL=mlx://", NULL, "default"},
         {"LLM_CHAT_MODEL=", NULL, "default"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -194,6 +196,111 @@ static void test_model_names(void **state)
     assert_string_equal(we_settings_text(s, WE_SETTING_MODEL), "g/h");
     set(s, WE_SETTING_MODEL, "i/j");
     assert_string_equal(we_settings_text(s, WE_SETTING_MODEL), "i/j");
+    we_settings_free(s);
+}
+
+/* LLM_CHAT_MODEL is a model at the endpoint where LLM_CHAT_API_URL is an address, else one on this machine. */
+static void test_models_at_endpoints(void **state)
+{
+    (void)state;
+    struct we_settings *s = open_settings("LLM_CHAT_MODEL=e/f\nLLM_CHAT_API_URL=http://h/v1\n");
+    assert_string_equal(we_settings_text(s, WE_SETTING_REMOTE_MODEL), "e/f");
+    we_settings_free(s);
+    setenv("LLM_CHAT_MODEL", "g/h", 1); /* a weaker name in a stronger layer names no model of this machine */
+    s = open_settings(NULL);
+    assert_string_equal(we_settings_text(s, WE_SETTING_MODEL), "http://h/v1");
+    assert_string_equal(we_settings_text(s, WE_SETTING_REMOTE_MODEL), "g/h");
+    assert_string_equal(we_settings_origin(s, WE_SETTING_REMOTE_MODEL), "LLM_CHAT_MODEL");
+    we_settings_free(s);
+    setenv("LLM_CHAT_API_URL", "mlx://a/b", 1); /* which is stronger than the file's address */
+    s = open_settings(NULL);
+    assert_string_equal(we_settings_text(s, WE_SETTING_MODEL), "a/b");
+    assert_null(we_settings_text(s, WE_SETTING_REMOTE_MODEL));
+    we_settings_free(s);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    setenv("MLX_SEED", "1", 1);
+    struct we_settings *s =
+        open_settings("\nLLM_TEMPERATURE=0.5\nLOG_LEVEL=Warning\nUI_THEME=pink\nDATABASE_URL=x\nMLX_SEEDS=1\n");
+    struct we_setting_place place = we_settings_place(s, WE_SETTING_TEMPERATURE);
+    assert_true(place.source == WE_SOURCE_FILE && place.line == 2);
+    assert_string_equal(place.variable, "LLM_TEMPERATURE");
+    assert_string_equal(place.file, ".env");
+    place = we_settings_place(s, WE_SETTING_SEED);
+    assert_true(place.source == WE_SOURCE_ENVIRONMENT && place.file == NULL && place.line == 0);
+    assert_string_equal(place.variable, "MLX_SEED");
+    place = we_settings_place(s, WE_SETTING_TOP_P);
+    assert_true(place.source == WE_SOURCE_DEFAULT && place.variable == NULL);
+    assert_string_equal(we_settings_text(s, WE_SETTING_LOG_LEVEL), "warning"); /* as the table writes it */
+    struct we_error error;
+    assert_int_equal(we_settings_check(s, &error), WE_OK); /* no command needs the theme */
+    assert_int_equal(we_settings_check_one(s, WE_SETTING_UI_THEME, &error), WE_INVALID_ARGUMENT);
+    assert_string_equal(error.message, ".env:4: UI_THEME is \"pink\", but one of auto|light|dark was expected");
+    assert_string_equal(we_settings_stated(s, WE_SETTING_UI_THEME), "pink");
+    assert_string_equal(we_settings_text(s, WE_SETTING_UI_THEME), "auto");
+    const char *name, *nearest;
+    uint32_t line;
+    assert_true(we_settings_mistyped(s, 0, &name, &line, &nearest));
+    assert_string_equal(name, "MLX_SEEDS");
+    assert_string_equal(nearest, "MLX_SEED");
+    assert_int_equal(line, 6);
+    assert_false(we_settings_mistyped(s, 1, &name, &line, &nearest));
+    we_settings_free(s);
+}
+
+static void test_shown_values(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *shown;
+    } table[] = {
+        {"http://h/v1", "http://h/v1"},
+        {"http://me:pw@h/v1", "http://********@h/v1"},
+        {"https://a@b@h:1/v1?x=@", "https://********@h:1/v1?x=@"},
+        {"http://h/a@b", "http://h/a@b"},
+        {"me@h", "me@h"},
+        {"http://@", "http://********@"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct we_buf out = {0};
+        we_show_address(table[i].text, &out);
+        assert_true(we_str_equal_c(we_buf_str(&out), table[i].shown));
+        we_buf_free(&out);
+    }
+    struct we_settings *s = open_settings("HF_TOKEN=hf_secret\nMLX_TOP_P=0.25\n");
+    struct we_buf out = {0};
+    we_settings_show(s, WE_SETTING_HF_TOKEN, &out);
+    we_settings_show(s, WE_SETTING_TOP_P, &out);
+    we_settings_show(s, WE_SETTING_API_KEY, &out);
+    assert_string_equal(out.data, "********0.25");
+    we_buf_free(&out);
+    we_settings_free(s);
+}
+
+static void test_which_file_to_write(void **state)
+{
+    (void)state;
+    struct we_settings *s = open_settings(NULL);
+    struct we_error error;
+    char *path, expected[128];
+    snprintf(expected, sizeof expected, "%s/.config/whisperengine/.env", folder);
+    assert_int_equal(we_settings_file_to_write(s, &path, &error), WE_OK);
+    assert_string_equal(path, expected);
+    free(path);
+    assert_int_equal(we_make_directories("models", &error), WE_OK);
+    assert_int_equal(we_settings_file_to_write(s, &path, &error), WE_OK);
+    assert_string_equal(path, ".env");
+    free(path);
+    we_settings_free(s);
+    write_file("other.env", "");
+    assert_int_equal(we_settings_open("other.env", &s, &error), WE_OK);
+    assert_int_equal(we_settings_file_to_write(s, &path, &error), WE_OK);
+    assert_string_equal(path, "other.env");
+    free(path);
     we_settings_free(s);
 }
 
@@ -481,6 +588,10 @@ int main(void)
         IN_FOLDER(test_order_of_layers),
         IN_FOLDER(test_second_names),
         IN_FOLDER(test_model_names),
+        IN_FOLDER(test_models_at_endpoints),
+        IN_FOLDER(test_places),
+        IN_FOLDER(test_shown_values),
+        IN_FOLDER(test_which_file_to_write),
         IN_FOLDER(test_what_values_mean),
         IN_FOLDER(test_wrong_values_in_files_are_named),
         IN_FOLDER(test_which_file),
