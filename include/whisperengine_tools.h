@@ -122,12 +122,23 @@ WE_API we_status we_logits_write(struct we_model *model, const uint32_t *ids, si
 
 /* ---- conversion ---- */
 
-struct we_convert_options {
-    const char *dtype;     /* of scales and plain weights: "float16", "bfloat16", "float32"; NULL: the one that keeps them exact */
+struct we_convert_options { /* starts as {0} */
+    /* Type of plain weights, scales and biases: "float16", "bfloat16", "float32". NULL: for a checkpoint what its config says
+     * (torch_dtype), else its own; for GGUF the one that keeps the values exact. */
+    const char *dtype;
     bool (*on_progress)(void *context, uint64_t done, uint64_t total); /* bytes written; return false to stop; may be NULL */
     void *context;
+    bool quantize, dequantize;    /* not both */
+    const char *q_mode;           /* "affine" (the default), "mxfp4", "mxfp8", "nvfp4" */
+    uint32_t q_bits, q_group_size; /* 0: the default of the mode; affine 4 and 64 */
+    /* A mixed recipe ("mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6"), or the path of a JSON file that says for modules, by
+     * name or by pattern, what they get: {"lm_head": false, "*.down_proj": {"bits": 6, "group_size": 64}}. */
+    const char *quant_predicate;
+    void (*on_note)(void *context, const char *text); /* "4.503 bits per weight"; may be NULL */
 };
-/* A GGUF file to a new MLX model directory, which appears under its name only when it is complete. Never overwrites. */
+/* A checkpoint in safetensors (a directory, as Hugging Face has it, or an MLX model) or a GGUF file to a new MLX model directory,
+ * which appears under its name only when it is complete. Never overwrites. Weights, scales and biases are those that mlx-lm's
+ * convert makes on a CPU, bit for bit. */
 WE_API we_status we_convert(const char *source, const char *destination, const struct we_convert_options *options,
                             struct we_error *error);
 

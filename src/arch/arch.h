@@ -5,6 +5,7 @@
 #include "arch/decoder.h"
 #include "base/arena.h"
 #include "format/model_config.h"
+#include "format/model_tensors.h"
 #include "format/quantization.h"
 #include "format/safetensors.h"
 
@@ -24,10 +25,14 @@ struct we_arch_source {
  * a config value that is not implemented, a missing tensor, a shape that contradicts the config (names both). */
 we_status we_arch_describe(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
 
-/* One row of the table of families. */
+/* The same, but what is wanted is the list of the tensors that the model consists of (in the arena). */
+we_status we_arch_tensors(const struct we_arch_source *source, struct we_model_tensors *tensors, struct we_error *error);
+
+/* One row of the table of families. The last two may be left out: see we_model_tensors. */
 struct we_family {
     const char *model_type;
     we_status (*describe)(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
+    const char *quant_predicate, *keeps_dtype;
 };
 /* Ended by a NULL model_type. */
 extern const struct we_family we_families[];

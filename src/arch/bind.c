@@ -31,6 +31,20 @@ static we_status note_used(struct we_bindings *bindings, const struct we_tensor 
     return WE_OK;
 }
 
+static we_status note_linear(struct we_bindings *bindings, const struct we_model_tensor *linear, struct we_error *error)
+{
+    if (bindings->num_linears == bindings->linears_capacity) {
+        size_t capacity = bindings->linears_capacity ? bindings->linears_capacity * 2 : 256;
+        struct we_model_tensor *more = realloc(bindings->linears, capacity * sizeof *more);
+        if (more == NULL)
+            return we_error_memory(error, "the list of tensors");
+        bindings->linears = more;
+        bindings->linears_capacity = capacity;
+    }
+    bindings->linears[bindings->num_linears++] = *linear;
+    return WE_OK;
+}
+
 /* The tensor MODULE.SUFFIX; NULL if there is none. */
 static we_status find(const struct we_arch_source *source, const char *module, const char *suffix,
                       const struct we_tensor **tensor, struct we_error *error)
@@ -173,6 +187,11 @@ we_status we_bind_linear(const struct we_arch_source *source, const char *module
                               weight->file, WE_STR_ARG(weight->name), we_dtype_name(weight->dtype));
     } else {
         linear->dtype = weight->dtype;
+    }
+    if (status == WE_OK) {
+        bool packed = quant.mode != WE_QUANT_NONE;
+        struct we_model_tensor noted = {weight, true, in, quant, packed ? scales : NULL, packed ? biases : NULL};
+        status = note_linear(source->bindings, &noted, error);
     }
     if (status == WE_OK && bias)
         status = bind_vector(source, module, "bias", rows, &linear->bias, error);

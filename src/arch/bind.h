@@ -4,10 +4,12 @@
 
 #include "arch/arch.h"
 
-/* The tensors that the description uses, so that those it does not use can be named. */
+/* The tensors that the description uses, so that those it does not use can be named, and what is known of them. */
 struct we_bindings {
     const struct we_tensor **tensors;
     size_t count, capacity;
+    struct we_model_tensor *linears; /* those that are weights of linear layers and embeddings */
+    size_t num_linears, linears_capacity;
 };
 
 /* A linear layer, module.weight (rows, in), plain or quantised, and module.bias (rows) if `bias`. */

@@ -18,22 +18,9 @@ static void free_source(struct source *s)
     we_arena_free(&s->arena);
 }
 
-static we_status refuse_others(const char *path, struct we_error *error)
-{
-    if (!we_path_exists(path))
-        return we_error_set(error, WE_NOT_FOUND, "%s: there is no such file", path);
-    if (we_path_is_directory(path) || we_str_ends_with(we_str_c(path), we_str_c(".safetensors")))
-        return we_error_set(
-            error, WE_UNSUPPORTED,
-            "%s: converting safetensors models (Hugging Face, MLX) is not implemented; a GGUF file was expected", path);
-    return WE_OK;
-}
-
 static we_status open_source(struct source *s, const char *path, const char *dtype, struct we_error *error)
 {
-    we_status status = refuse_others(path, error);
-    if (status == WE_OK)
-        status = we_gguf_open(path, &s->gguf, error);
+    we_status status = we_gguf_open(path, &s->gguf, error);
     if (status == WE_OK)
         status = we_gguf_config_read(s->gguf, path, &s->config, error);
     s->has_vocab = status == WE_OK && we_gguf_has_vocab(s->gguf);
@@ -84,18 +71,19 @@ static we_status write_directory(struct source *s, const char *destination, uint
 {
     struct we_output output;
     struct we_buf out = {0};
-    we_status status = we_output_begin(&output, destination, error);
+    struct we_weights weights;
+    we_status status = we_gguf_weights(s->gguf, &s->plan, &s->arena, &weights, error);
+    if (status == WE_OK)
+        status = we_output_begin(&output, destination, error);
     if (status != WE_OK)
         return status;
-    uint64_t bytes = 64 << 20; /* for the tokenizer and what else is small */
-    for (size_t i = 0; i < s->plan.count; i++)
-        bytes += we_gguf_weight_bytes(&s->plan.weights[i]);
-    status = we_output_check_space(&output, bytes, error);
+    /* and what the tokenizer and all else that is small may take */
+    status = we_output_check_space(&output, we_weights_bytes(&weights) + (64 << 20), error);
     if (status == WE_OK)
         status = write_texts(s, output.temporary, &out, error);
     we_buf_free(&out);
     if (status == WE_OK)
-        status = we_gguf_weights_write(s->gguf, &s->plan, output.temporary, shard_bytes, options, error);
+        status = we_weights_write(&weights, output.temporary, shard_bytes, options, error);
     if (status == WE_OK)
         status = we_output_commit(&output, error);
     we_output_abort(&output);
@@ -106,15 +94,12 @@ we_status we_convert_gguf(const char *source, const char *destination, uint64_t 
                           const struct we_convert_options *options, struct we_error *error)
 {
     struct source s = {0};
+    if (options && (options->quantize || options->dequantize))
+        return we_error_set(error, WE_UNSUPPORTED, "%s: a GGUF file keeps its quantisation; convert it, then convert the result",
+                            source);
     we_status status = open_source(&s, source, options ? options->dtype : NULL, error);
     if (status == WE_OK)
         status = write_directory(&s, destination, shard_bytes, options, error);
     free_source(&s);
     return status;
-}
-
-we_status we_convert(const char *source, const char *destination, const struct we_convert_options *options,
-                     struct we_error *error)
-{
-    return we_convert_gguf(source, destination, (uint64_t)5 << 30, options, error);
 }

@@ -6,10 +6,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "convert/weights.h"
 #include "format/gguf.h"
-#include "tensor/quant.h"
-
-#include <whisperengine_tools.h>
 
 /* ---- gguf_config.c: the metadata, as the families' configs have it ---- */
 
@@ -57,8 +55,7 @@ we_status we_gguf_plan_make(const struct we_gguf *gguf, const struct we_gguf_con
                             struct we_arena *arena, struct we_gguf_plan *plan, struct we_error *error);
 /* The format that `weight` takes in the model, by its type in the file; false if that type cannot be converted. */
 bool we_gguf_quant(uint32_t ggml_type, struct we_quant *quant);
-/* Bytes of the tensors that a weight becomes, and its values. */
-uint64_t we_gguf_weight_bytes(const struct we_gguf_weight *weight);
+/* Its values. */
 uint64_t we_gguf_weight_parameters(const struct we_gguf_weight *weight);
 
 /* A pool of all processors, or of one where threads cannot be had. */
@@ -79,11 +76,11 @@ bool we_gguf_convert_floats(const struct we_gguf_weight *weight, const unsigned 
 void we_gguf_exactness(const struct we_gguf_weight *weight, bool *f16, bool *bf16);
 enum we_dtype we_gguf_float_type(uint32_t ggml_type);
 
-/* ---- gguf_weights.c: the safetensors files ---- */
+/* ---- gguf_weights.c ---- */
 
-/* Writes the shards and their index into `directory`. A shard takes at most shard_bytes, if a weight fits. */
-we_status we_gguf_weights_write(const struct we_gguf *gguf, const struct we_gguf_plan *plan, const char *directory,
-                                uint64_t shard_bytes, const struct we_convert_options *options, struct we_error *error);
+/* The plan as weights to be written, in the arena; both must outlive them. */
+we_status we_gguf_weights(const struct we_gguf *gguf, const struct we_gguf_plan *plan, struct we_arena *arena,
+                          struct we_weights *weights, struct we_error *error);
 
 /* ---- gguf_tokenizer.c, gguf_merges.c ---- */
 

@@ -304,11 +304,3 @@ uint64_t we_gguf_weight_parameters(const struct we_gguf_weight *weight)
 {
     return (uint64_t)weight->rows * weight->in;
 }
-
-uint64_t we_gguf_weight_bytes(const struct we_gguf_weight *weight)
-{
-    if (weight->quant.mode == WE_QUANT_NONE)
-        return we_gguf_weight_parameters(weight) * we_dtype_size(weight->dtype);
-    return weight->rows * ((uint64_t)we_quant_row_bytes(weight->quant, weight->in) +
-                           2 * (uint64_t)we_quant_row_groups(weight->quant, weight->in) * we_dtype_size(weight->dtype));
-}

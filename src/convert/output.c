@@ -13,8 +13,17 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Removes the files of a directory, but not folders in it: we never make any. */
-static we_status empty_directory(const char *path, struct we_error *error)
+static we_status remove_folder(const char *path, int depth, struct we_error *error);
+
+/* A link to a folder is none. */
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Removes what is in a directory; `depth` levels of folders, as many as we make. */
+static we_status empty_directory(const char *path, int depth, struct we_error *error)
 {
     struct we_arena arena = {0};
     char **names;
@@ -24,10 +33,20 @@ static we_status empty_directory(const char *path, struct we_error *error)
         char *file = we_path_join(&arena, path, names[i]);
         if (file == NULL)
             status = we_error_memory(error, path);
+        else if (depth > 0 && is_folder(file))
+            status = remove_folder(file, depth - 1, error);
         else if (unlink(file) != 0 && errno != ENOENT)
             status = we_error_errno(error, WE_IO_ERROR, errno, "%s: it is in the way and cannot be removed", file);
     }
     we_arena_free(&arena);
+    return status;
+}
+
+static we_status remove_folder(const char *path, int depth, struct we_error *error)
+{
+    we_status status = empty_directory(path, depth, error);
+    if (status == WE_OK && rmdir(path) != 0)
+        status = we_error_errno(error, WE_IO_ERROR, errno, "%s: it is in the way and cannot be removed", path);
     return status;
 }
 
@@ -97,7 +116,7 @@ we_status we_output_begin(struct we_output *o, const char *path, struct we_error
     if (status == WE_OK)
         status = lock_directory(o, error);
     if (status == WE_OK)
-        status = empty_directory(o->temporary, error);
+        status = empty_directory(o->temporary, 1, error);
     if (status != WE_OK)
         we_output_abort(o);
     return status;
@@ -147,7 +166,7 @@ we_status we_output_commit(struct we_output *o, struct we_error *error)
 void we_output_abort(struct we_output *o)
 {
     if (o->lock >= 0) {
-        (void)empty_directory(o->temporary, NULL);
+        (void)empty_directory(o->temporary, 1, NULL);
         (void)rmdir(o->temporary);
         close(o->lock);
     }

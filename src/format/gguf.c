@@ -409,13 +409,7 @@ void we_gguf_close(struct we_gguf *gguf)
 
 void we_gguf_release(const struct we_gguf *gguf, const struct we_gguf_tensor *tensor)
 {
-    long page = sysconf(_SC_PAGESIZE);
-    if (!gguf->map.mapped || page <= 0)
-        return;
-    uintptr_t start = ((uintptr_t)tensor->data + (uintptr_t)page - 1) & ~((uintptr_t)page - 1);
-    uintptr_t end = ((uintptr_t)tensor->data + tensor->size) & ~((uintptr_t)page - 1);
-    if (end > start)
-        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+    we_file_map_release(&gguf->map, tensor->data, tensor->size);
 }
 
 /* ---- values ---- */

@@ -377,3 +377,13 @@ uint64_t we_safetensors_bytes(const struct we_safetensors *set)
 {
     return set->bytes;
 }
+
+void we_safetensors_release(const struct we_safetensors *set, const void *data, size_t size)
+{
+    for (size_t i = 0; i < set->num_maps; i++) {
+        const struct we_file_map *map = &set->maps[i];
+        uintptr_t start = (uintptr_t)map->data, at = (uintptr_t)data;
+        if (at >= start && at - start <= map->size && size <= map->size - (at - start))
+            we_file_map_release(map, data, size);
+    }
+}

@@ -68,7 +68,7 @@ class Overview(Case):
         self.bad(2, "run", "-m", LLAMA, "hello", contains="a prompt is given as -p")
         for flag in ["--kv-bits", "--max-kv-size", "--draft-model", "--adapter-path"]:
             self.bad(2, "run", flag, "1", contains="%s is not built yet" % flag)
-        for flag in ["-q", "--q-bits", "--dequantize", "--quant-predicate"]:
+        for flag in ["--hf-path", "--mlx-path"]:
             self.bad(2, "convert", "a", "b", flag, contains="%s is not built yet" % flag)
 
     def test_settings(self):
@@ -349,6 +349,23 @@ class Models(Case):
         self.bad(1, "convert", "bad.gguf", "out", contains="bad.gguf")
         self.bad(2, "convert", "bad.gguf", "out", "--dtype", "int8", contains="--dtype takes")
         self.assertEqual(os.listdir(self.folder), ["bad.gguf"])
+        self.bad(2, "convert", PLAIN, "out", "-q", "-d", contains="-q and -d exclude each other")
+        self.bad(2, "convert", PLAIN, "out", "--q-bits", "4", contains="--q-bits says how to quantise, but -q is missing")
+        self.bad(2, "convert", PLAIN, "out", "-q", "--q-bits", "7", contains="--q-bits takes one of: 2 3 4 5 6 8; not '7'")
+        self.bad(1, "convert", PLAIN, "out", "-q", "--quant-predicate", "mixed", contains="is neither a recipe")
+        self.bad(1, "convert", "no/such", "out", contains="no/such")
+        self.assertEqual(os.listdir(self.folder), ["bad.gguf"])
+
+    def test_convert_checkpoint(self):
+        self.install("a/b", PLAIN)
+        done = self.run_command("convert", "a/b", "models/mlx/a/quantised", "-q", "--q-bits", "8", "--q-group-size", "32")
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
+        self.assertRegex(done.stderr.decode(), r"^models/mlx/a/quantised is ready, after \d+\.\d s, \d+\.\d{3} bits per weight\n$")
+        self.assertIn(b"affine 8 bits, group 32", self.good("show", "a/quantised"))
+        tokens = [json.loads(self.good("run", "-m", m, "--ids", "[3, 5]", "--max-tokens", "3", "--temp", "0", "--json"))["tokens"]
+                  for m in ("a/b", "a/quantised")]
+        self.assertEqual(len(tokens[1]), len(tokens[0]))
+        self.bad(1, "convert", "a/b", "models/mlx/a/quantised", contains="it exists already; remove it, or choose another name")
 
 
 class Output(Case):

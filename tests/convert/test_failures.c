@@ -248,10 +248,10 @@ static void test_paths(void **state)
     const char *source = model_file("llama-q5_1");
     assert_message(we_convert(in_folder("absent.gguf"), in_folder("out"), NULL, &error), &error, WE_NOT_FOUND,
                    "there is no such file");
-    assert_message(we_convert(test_folder, in_folder("out"), NULL, &error), &error, WE_UNSUPPORTED, "a GGUF file was expected");
+    assert_message(we_convert(test_folder, in_folder("out"), NULL, &error), &error, WE_NOT_FOUND, "it has no config.json");
     put("x.safetensors", "", 0);
-    assert_message(we_convert(in_folder("x.safetensors"), in_folder("out"), NULL, &error), &error, WE_UNSUPPORTED,
-                   "safetensors");
+    assert_message(we_convert(in_folder("x.safetensors"), in_folder("out"), NULL, &error), &error, WE_INVALID_ARGUMENT,
+                   "name the directory that holds them");
     put("text.gguf", "hello", 5);
     assert_message(we_convert(in_folder("text.gguf"), in_folder("out"), NULL, &error), &error, WE_INVALID_FORMAT, "text.gguf");
     put("empty.gguf", "", 0);
@@ -444,8 +444,6 @@ static void test_out_of_memory(void **state)
             fail_msg("%s: %ld failures", models[i], survived);
     }
 }
-
-#define in_new_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
 {

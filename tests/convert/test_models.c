@@ -13,16 +13,7 @@ static const struct we_json *goldens;
 static int open_goldens(void **state)
 {
     (void)state;
-    struct we_buf text = {0};
-    struct we_error error;
-    struct we_json *tree;
-    if (we_file_read(TEST_DATA "/models/goldens.json", 0, &text, &error) != WE_OK ||
-        we_json_parse(we_buf_str(&text), "goldens.json", &golden_arena, &tree, &error) != WE_OK) {
-        print_message("%s\n", error.message);
-        return -1;
-    }
-    we_buf_free(&text);
-    goldens = tree;
+    goldens = read_json(&golden_arena, TEST_DATA "/models", "goldens.json");
     return 0;
 }
 
@@ -31,19 +22,6 @@ static int close_goldens(void **state)
     (void)state;
     we_arena_free(&golden_arena);
     return 0;
-}
-
-static const struct we_json *read_json(struct we_arena *arena, const char *directory, const char *name)
-{
-    struct we_buf text = {0};
-    struct we_error error;
-    struct we_json *tree = NULL;
-    char path[600];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    if (we_file_read(path, 0, &text, &error) != WE_OK || we_json_parse(we_buf_str(&text), name, arena, &tree, &error) != WE_OK)
-        fail_msg("%s", error.message);
-    we_buf_free(&text);
-    return tree;
 }
 
 static const char *convert(const char *name, uint64_t shard_bytes, const char *dtype)
@@ -57,17 +35,6 @@ static const char *convert(const char *name, uint64_t shard_bytes, const char *d
 }
 
 /* ---- values ---- */
-
-static uint32_t crc32(const unsigned char *data, size_t size)
-{
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-    }
-    return ~crc;
-}
 
 static const struct we_tensor *part(const struct we_safetensors *set, struct we_str module, const char *suffix)
 {
@@ -128,7 +95,7 @@ static void check_tensors(const char *model, const char *directory, const struct
             if (values[v] != (float)first->items[v].number)
                 fail_msg("%s: %.*s[%zu] is %.9g, where %.9g was expected", model, WE_STR_ARG(tensors->keys[i]), v,
                          (double)values[v], first->items[v].number);
-        if (crc32((const unsigned char *)values, count * sizeof *values) !=
+        if (crc32_more(0, values, count * sizeof *values) !=
             (uint32_t)we_json_get(&tensors->items[i], "crc32")->integer)
             fail_msg("%s: values of %.*s differ", model, WE_STR_ARG(tensors->keys[i]));
         free(values);
@@ -337,8 +304,6 @@ static void test_progress(void **state)
     assert_int_equal(we_convert(model_file("llama-f32"), in_folder("x"), &options, &error), WE_OK);
     assert_true(last[0] == last[1] && last[0] > 40000);
 }
-
-#define in_new_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
 {

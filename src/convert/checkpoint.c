@@ -1,0 +1,278 @@
+#include "convert/directory.h"
+
+#include "tensor/quantize.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a weight is made from. */
+struct origin {
+    const struct we_safetensors *set;
+    const struct we_model_tensor *source;
+    const struct we_quantizer *quantizer;
+    bool dequantise;
+};
+
+enum { LONGEST_NAME = 300 };
+
+/* ---- making rows ---- */
+
+static uint64_t source_row_bytes(const struct we_model_tensor *source, uint64_t in)
+{
+    return source->quant.mode == WE_QUANT_NONE ? in * we_dtype_size(source->tensor->dtype) : in / 8 * source->quant.bits;
+}
+
+/* As mlx does it: scales and biases in their new type, then the weights, which for the small floats are bfloat16. */
+static bool dequantise(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out)
+{
+    enum { GROUPS = 64 };
+    const struct we_model_tensor *source = o->source;
+    struct we_quant quant = source->quant;
+    bool affine = quant.mode == WE_QUANT_AFFINE, fits = true;
+    uint64_t groups = w->in / quant.group_size * count, group_bytes = (uint64_t)quant.group_size / 8 * quant.bits;
+    uint64_t at = w->in / quant.group_size * first;
+    unsigned char scales[GROUPS * 4], biases[GROUPS * 4];
+    size_t size = affine ? we_dtype_size(source->scales->dtype) : 1;
+    for (uint64_t g = 0; g < groups; g += GROUPS, at += GROUPS) {
+        uint64_t n = groups - g < GROUPS ? groups - g : GROUPS;
+        const unsigned char *from = (const unsigned char *)source->scales->data + at * size, *from_biases = NULL;
+        if (affine) {
+            from_biases = (const unsigned char *)source->biases->data + at * size;
+            fits = o->quantizer->cast(from, source->scales->dtype, n, scales, w->dtype) && fits;
+            fits = o->quantizer->cast(from_biases, source->scales->dtype, n, biases, w->dtype) && fits;
+        }
+        o->quantizer->dequantize(quant, (const unsigned char *)source->tensor->data + at * group_bytes, affine ? scales : from,
+                                 affine ? biases : NULL, affine ? w->dtype : WE_U8, n * quant.group_size,
+                                 out + g * quant.group_size * we_dtype_size(w->dtype), w->dtype);
+    }
+    return fits;
+}
+
+/* Quantised before and after: the packed weights stay, affine scales and biases may change their type. */
+static bool copy_quantised(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count,
+                           unsigned char *out, unsigned char *scales, unsigned char *biases)
+{
+    const struct we_model_tensor *source = o->source;
+    uint64_t row = we_weight_row_bytes(w), groups = w->in / w->quant.group_size;
+    memcpy(out, (const unsigned char *)source->tensor->data + first * row, count * row);
+    if (w->quant.mode != WE_QUANT_AFFINE) {
+        memcpy(scales, (const unsigned char *)source->scales->data + first * groups, count * groups);
+        return true;
+    }
+    enum we_dtype from = source->scales->dtype;
+    size_t offset = first * groups * we_dtype_size(from);
+    bool fits =
+        o->quantizer->cast((const unsigned char *)source->scales->data + offset, from, count * groups, scales, w->dtype);
+    return o->quantizer->cast((const unsigned char *)source->biases->data + offset, from, count * groups, biases, w->dtype) &&
+           fits;
+}
+
+static bool make_rows(const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out, unsigned char *scales,
+                      unsigned char *biases)
+{
+    const struct origin *o = w->from;
+    const struct we_model_tensor *source = o->source;
+    if (o->dequantise)
+        return dequantise(o, w, first, count, out);
+    if (source->quant.mode != WE_QUANT_NONE)
+        return copy_quantised(o, w, first, count, out, scales, biases);
+    const unsigned char *data = (const unsigned char *)source->tensor->data + first * source_row_bytes(source, w->in);
+    if (w->quant.mode == WE_QUANT_NONE)
+        return o->quantizer->cast(data, source->tensor->dtype, count * w->in, out, w->dtype);
+    o->quantizer->quantize(w->quant, data, source->tensor->dtype, w->dtype, count * w->in, out, scales, biases);
+    return true;
+}
+
+static void release_rows(const struct we_weight *w, uint64_t first, uint64_t count)
+{
+    const struct origin *o = w->from;
+    const struct we_model_tensor *source = o->source;
+    uint64_t row = source_row_bytes(source, w->in);
+    we_safetensors_release(o->set, (const unsigned char *)source->tensor->data + first * row, count * row);
+    if (first + count < w->rows)
+        return;
+    if (source->scales)
+        we_safetensors_release(o->set, source->scales->data, source->scales->size);
+    if (source->biases)
+        we_safetensors_release(o->set, source->biases->data, source->biases->size);
+}
+
+static const struct we_weight_maker maker = {make_rows, release_rows};
+
+/* ---- the plan ---- */
+
+static bool dtype_of(const char *name, size_t length, enum we_dtype *dtype)
+{
+    static const struct {
+        const char *name;
+        enum we_dtype dtype;
+    } names[] = {{"float16", WE_F16}, {"bfloat16", WE_BF16}, {"float32", WE_F32}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (we_str_equal_c(we_str(name, length), names[i].name)) {
+            *dtype = names[i].dtype;
+            return true;
+        }
+    return false;
+}
+
+/* The type that all floats take: the option, else the config's torch_dtype, else (of a model in parts) text_config's dtype;
+ * WE_DTYPE_NONE: each keeps its own. */
+static we_status choose_dtype(const struct we_checkpoint *c, const struct we_convert_options *options, enum we_dtype *dtype,
+                              struct we_error *error)
+{
+    *dtype = WE_DTYPE_NONE;
+    if (options->dtype && !dtype_of(options->dtype, strlen(options->dtype), dtype))
+        return we_error_set(error, WE_INVALID_ARGUMENT,
+                            "the type '%s' is not known; weights can be float16, bfloat16 or float32", options->dtype);
+    if (options->dtype)
+        return WE_OK;
+    const struct we_json *named = we_json_get(c->config.json, "torch_dtype");
+    if (named == NULL || named->kind == WE_JSON_NULL)
+        named = we_json_get(we_json_get(c->config.json, "text_config"), "dtype");
+    if (named && named->kind == WE_JSON_STRING)
+        (void)dtype_of(named->string.data, named->string.length, dtype);
+    return WE_OK;
+}
+
+static bool keeps_dtype(const char *ends, struct we_str name)
+{
+    for (const char *p = ends; p && *p;) {
+        size_t length = strcspn(p, " ");
+        if (length && we_str_ends_with(name, we_str(p, length)))
+            return true;
+        p += length + (p[length] == ' ');
+    }
+    return false;
+}
+
+/* By file, and there by place: so the files are read from their beginning to their end. */
+static int compare_places(const void *a, const void *b)
+{
+    const struct we_tensor *x = (*(const struct we_model_tensor *const *)a)->tensor,
+                           *y = (*(const struct we_model_tensor *const *)b)->tensor;
+    int files = strcmp(x->file, y->file);
+    if (files != 0)
+        return files;
+    return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : (uintptr_t)x->data > (uintptr_t)y->data;
+}
+
+static bool is_weight(const struct we_model_tensor *t)
+{
+    return t->linear && t->tensor->num_dims >= 2 && we_str_ends_with(t->tensor->name, we_str_c(".weight"));
+}
+
+static void shape_of(const struct we_model_tensor *t, struct we_weight *w)
+{
+    const struct we_tensor *tensor = t->tensor;
+    w->num_dims = tensor->num_dims;
+    memcpy(w->shape, tensor->shape, sizeof w->shape);
+    if (t->quant.mode != WE_QUANT_NONE)
+        w->shape[w->num_dims - 1] = t->in;
+    w->in = w->num_dims ? w->shape[w->num_dims - 1] : 1;
+    w->rows = 1;
+    for (uint32_t d = 0; d + 1 < w->num_dims; d++)
+        w->rows *= w->shape[d];
+}
+
+struct planner {
+    const struct we_checkpoint *checkpoint;
+    const struct we_convert_options *options;
+    struct we_arena *arena;
+    struct we_new_model *model;
+    struct we_predicate predicate;
+    enum we_dtype dtype;
+    struct we_buf entry;
+    struct we_error *error;
+};
+
+/* An entry in config.json: the predicate's, or, where the model had a quantisation before, all that is said. */
+static void add_entry(struct planner *p, const char *module, struct we_quant quant)
+{
+    struct we_buf *out = &p->model->entries;
+    if (p->entry.length == 0 && p->checkpoint->quantization.present && quant.mode != WE_QUANT_NONE) {
+        char group_size[16];
+        snprintf(group_size, sizeof group_size, "%u", quant.group_size);
+        we_predicate_write_entry(&p->entry, group_size, quant.bits, we_quant_mode_name(quant.mode));
+    }
+    if (p->entry.length) {
+        we_buf_append_c(out, ",\n        ");
+        we_json_write_string(out, we_str_c(module), true);
+        we_buf_append_c(out, ": ");
+        we_buf_append(out, we_buf_str(&p->entry));
+    }
+    out->failed = out->failed || p->entry.failed;
+    we_buf_clear(&p->entry);
+}
+
+static we_status plan_weight(struct planner *p, const struct we_model_tensor *source, struct we_weight *w)
+{
+    const struct we_checkpoint *c = p->checkpoint;
+    struct we_str name = source->tensor->name;
+    struct origin *origin = we_arena_alloc(p->arena, sizeof *origin);
+    char *copy = we_arena_copy(p->arena, name);
+    if (origin == NULL || copy == NULL)
+        return we_error_memory(p->error, "the list of tensors");
+    if (name.length > LONGEST_NAME || memchr(name.data, '\0', name.length))
+        return we_error_set(p->error, WE_UNSUPPORTED, "%s: the name of the tensor '%.*s' is too long, or holds a NUL",
+                            source->tensor->file, WE_STR_ARG(name));
+    *origin = (struct origin){c->set, source, we_quantizer_best(), false};
+    *w = (struct we_weight){.name = copy, .quant = source->quant, .maker = &maker, .from = origin};
+    shape_of(source, w);
+    bool quantised = source->quant.mode != WE_QUANT_NONE;
+    w->dtype = source->quant.mode == WE_QUANT_AFFINE ? source->scales->dtype : source->tensor->dtype;
+    if (p->dtype != WE_DTYPE_NONE && we_dtype_is_float(w->dtype) && !keeps_dtype(c->tensors.keeps_dtype, name))
+        w->dtype = p->dtype;
+    if (quantised && p->model->dequantise) {
+        origin->dequantise = true;
+        w->quant = (struct we_quant){WE_QUANT_NONE, 0, 0};
+        w->dtype = source->quant.mode == WE_QUANT_AFFINE ? w->dtype : WE_BF16;
+    }
+    if (!p->model->quantise || quantised || !is_weight(source))
+        return WE_OK;
+    char *module = we_arena_copy(p->arena, we_str(name.data, name.length - strlen(".weight")));
+    if (module == NULL)
+        return we_error_memory(p->error, "the names of modules");
+    we_status status = we_predicate_for(&p->predicate, module, w->in, &w->quant, &p->entry, p->error);
+    if (status == WE_OK)
+        add_entry(p, module, w->quant);
+    return status;
+}
+
+static we_status plan_all(struct planner *p)
+{
+    const struct we_model_tensors *tensors = &p->checkpoint->tensors;
+    struct we_weights *weights = &p->model->weights;
+    const struct we_model_tensor **order = we_arena_array(p->arena, tensors->count, sizeof *order);
+    weights->list = we_arena_array(p->arena, tensors->count, sizeof *weights->list);
+    if (order == NULL || weights->list == NULL)
+        return we_error_memory(p->error, "the list of tensors");
+    for (size_t i = 0; i < tensors->count; i++)
+        order[i] = &tensors->list[i];
+    qsort(order, tensors->count, sizeof *order, compare_places);
+    we_status status = WE_OK;
+    uint64_t values = 0;
+    for (size_t i = 0; i < tensors->count && status == WE_OK; i++) {
+        status = plan_weight(p, order[i], &weights->list[weights->count]);
+        if (status == WE_OK) {
+            values += weights->list[weights->count].rows * weights->list[weights->count].in;
+            weights->count++;
+        }
+    }
+    p->model->bits_per_weight = values ? 8.0 * (double)we_weights_bytes(weights) / (double)values : 0;
+    return status == WE_OK && p->model->entries.failed ? we_error_memory(p->error, "config.json") : status;
+}
+
+we_status we_checkpoint_plan(const struct we_checkpoint *checkpoint, const struct we_convert_options *options,
+                             struct we_arena *arena, struct we_new_model *model, struct we_error *error)
+{
+    *model = (struct we_new_model){.quantise = options->quantize, .dequantise = options->dequantize};
+    struct planner p = {checkpoint, options, arena, model, .error = error};
+    we_status status = choose_dtype(checkpoint, options, &p.dtype, error);
+    if (status == WE_OK && options->quantize)
+        status = we_predicate_init(&p.predicate, options, &checkpoint->tensors, arena, error);
+    model->quant = p.predicate.quant;
+    if (status == WE_OK)
+        status = plan_all(&p);
+    we_buf_free(&p.entry);
+    return status;
+}

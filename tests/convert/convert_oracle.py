@@ -1,0 +1,178 @@
+"""mlx-lm's convert on a CPU, without a tokenizer; random checkpoints for it; and a comparison of two model directories."""
+import contextlib
+import importlib
+import io
+import json
+import pathlib
+import sys
+import warnings
+
+import mlx.core as mx
+import mlx_lm.utils
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "models"))
+import tiny  # noqa: E402
+
+mx.set_default_device(mx.cpu)
+DTYPES = ["float32", "float16", "bfloat16"]
+FORMATS = [("affine", b, g) for b in (2, 3, 4, 5, 6, 8) for g in (32, 64, 128)] + [("mxfp4", 4, 32), ("mxfp8", 8, 32), ("nvfp4", 4, 16)]
+RECIPES = ["mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6"]
+
+
+class _NoTokenizer:
+    def save_pretrained(self, path):
+        pass
+
+
+def rules_predicate(rules):
+    """What the command's JSON file of rules says, as a function for mlx-lm."""
+    import fnmatch
+
+    def predicate(path, module):
+        if path in rules:
+            return rules[path]
+        found = True
+        for pattern, value in rules.items():
+            if fnmatch.fnmatchcase(path, pattern.replace("[", "[[]").replace("?", "[?]")):
+                found = value
+        return dict(found) if isinstance(found, dict) else found
+
+    return predicate
+
+
+def convert(source, target, options):
+    """options: those of the command, by their names without dashes; "rules" in place of a file."""
+    saved = mlx_lm.utils.load_tokenizer, mlx_lm.utils.create_model_card
+    mlx_lm.utils.load_tokenizer = lambda *a, **k: _NoTokenizer()
+    mlx_lm.utils.create_model_card = lambda *a, **k: None
+    predicate = rules_predicate(options["rules"]) if "rules" in options else options.get("quant-predicate")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            importlib.import_module("mlx_lm.convert").convert(
+                str(source), str(target), quantize="quantize" in options, q_group_size=options.get("q-group-size"),
+                q_bits=options.get("q-bits"), q_mode=options.get("q-mode", "affine"), dtype=options.get("dtype"),
+                dequantize="dequantize" in options, quant_predicate=predicate)
+    finally:
+        mlx_lm.utils.load_tokenizer, mlx_lm.utils.create_model_card = saved
+
+
+def arguments(options, folder):
+    """The command's arguments; a file of rules is written into `folder`."""
+    out = []
+    for name, value in options.items():
+        if name == "rules":
+            path = pathlib.Path(folder) / "rules.json"
+            path.write_text(json.dumps(value))
+            out += ["--quant-predicate", str(path)]
+        else:
+            out += ["--" + name] if value is True else ["--" + name, str(value)]
+    return out
+
+
+def tensors(directory):
+    """Name -> (type, shape, bytes) of all tensors."""
+    out = {}
+    for path in sorted(pathlib.Path(directory).glob("model*.safetensors")):
+        with open(path, "rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(length))
+            header.pop("__metadata__", None)
+            for name, entry in header.items():
+                begin, end = entry["data_offsets"]
+                f.seek(8 + length + begin)
+                out[name] = (entry["dtype"], entry["shape"], f.read(end - begin))
+    return out
+
+
+def differences(found, expected):
+    """What differs in weights, config and index, as texts."""
+    ours, theirs = tensors(found), tensors(expected)
+    out = [f"{name} is only in one" for name in ours.keys() ^ theirs.keys()]
+    for name in sorted(ours.keys() & theirs.keys()):
+        if ours[name][:2] != theirs[name][:2]:
+            out.append(f"{name}: {ours[name][:2]}, mlx-lm's is {theirs[name][:2]}")
+        elif ours[name][2] != theirs[name][2]:
+            a, b = (np.frombuffer(x[name][2], np.uint8) for x in (ours, theirs))
+            out.append(f"{name}: {int((a != b).sum())} of {a.size} bytes differ")
+    for file in ("config.json", "model.safetensors.index.json"):
+        a, b = (json.loads((pathlib.Path(d) / file).read_text()) for d in (found, expected))
+        for block in ("weight_map",):  # the shards may be cut elsewhere
+            if block in a:
+                a[block], b[block] = sorted(a[block]), sorted(b[block])
+        out += [f"{file}: {k}: {a.get(k)!r}, mlx-lm's is {b.get(k)!r}" for k in a.keys() | b.keys() if a.get(k, ()) != b.get(k, ())]
+    if (pathlib.Path(found) / "config.json").read_text() != (pathlib.Path(expected) / "config.json").read_text() and not out:
+        a, b = (list(json.loads((pathlib.Path(d) / "config.json").read_text())) for d in (found, expected))
+        if a != b:
+            out.append(f"config.json: the keys stand in the order {a}, mlx-lm's is {b}")
+    return out
+
+
+# ---- random checkpoints ----
+
+
+def checkpoint(rng, name, folder, family=None):
+    """A tiny random model as Hugging Face has it: not quantised, odd keys in its config, tensors that nobody needs."""
+    family = family or str(rng.choice(["llama", "mistral", "phi3"]))
+    heads, kv, head_dim = int(rng.choice([2, 4])), int(rng.choice([1, 2])), int(rng.choice([16, 32]))
+    unit = int(rng.choice([32, 64, 128]))
+    config = {"model_type": family, "rms_norm_eps": 1e-5, "num_hidden_layers": int(rng.integers(1, 5)), "num_attention_heads": heads,
+              "num_key_value_heads": kv, "vocab_size": int(rng.integers(20, 120)), "intermediate_size": unit * int(rng.integers(1, 4)),
+              "hidden_size": heads * head_dim if family == "phi3" else unit * int(rng.integers(1, 4)), "rope_theta": 10000.0,
+              "max_position_embeddings": 512, "tie_word_embeddings": bool(rng.random() < 0.5)}
+    if family != "phi3":
+        config |= {"head_dim": head_dim, "attention_bias": bool(rng.random() < 0.4), "mlp_bias": bool(rng.random() < 0.3)}
+    dtype = str(rng.choice(DTYPES))
+    out = tiny.build(tiny.Spec(name, config, dtype, shards=int(rng.choice([1, 2, 3])), align=int(rng.integers(0, 8)),
+                               seed=int(rng.integers(1 << 30))), folder)
+    path = sorted(out.glob("model*.safetensors"))[0]
+    weights = mx.load(str(path))
+    mx.eval(weights)
+    scale = float(rng.choice([1, 1, 1e-4, 0.02]))
+    weights = {k: v * mx.array(scale, v.dtype) if "norm" not in k else v for k, v in weights.items()}
+    for key in list(weights):
+        if rng.random() < 0.1:  # a type of its own
+            weights[key] = weights[key].astype(getattr(mx, str(rng.choice(DTYPES))))
+        if rng.random() < 0.1 and weights[key].ndim == 2:  # groups without a range
+            weights[key][:, :32] = float(rng.choice([0.0, 0.25, -3.0]))
+    if family != "phi3":  # what mlx-lm's llama takes away
+        weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = mx.ones((head_dim // 2,))
+        if config["tie_word_embeddings"]:
+            weights["lm_head.weight"] = mx.ones((config["vocab_size"], config["hidden_size"]))
+    mx.save_safetensors(str(path), weights, metadata={"format": "pt"})
+    index = out / "model.safetensors.index.json"
+    if index.exists():
+        index.unlink()
+    saved = json.loads((out / "config.json").read_text())
+    saved.pop("torch_dtype")
+    if rng.random() < 0.7:
+        saved["torch_dtype" if rng.random() < 0.7 else "dtype"] = str(rng.choice(DTYPES))
+    saved |= {"_name_or_path": "somewhere/else", "transformers_version": "4.40.0", "unusual": [1e-7, 1.5e300, 12345678901234567890, -0.0, "é\n\"", {}, []],
+              "eos_token_id": 2, "nothing": None, "limit": {"__float__": "Infinity"}, "vision_config": {"a": 1}}
+    (out / "config.json").write_text(json.dumps(saved, indent=2))
+    if rng.random() < 0.6:
+        (out / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 7], "temperature": 0.6}))
+    return out
+
+
+def options(rng):
+    """Random options of one conversion."""
+    out = {}
+    if rng.random() < 0.4:
+        out["dtype"] = str(rng.choice(DTYPES))
+    if rng.random() < 0.12:
+        return out
+    out["quantize"] = True
+    if rng.random() < 0.3:
+        out["quant-predicate"] = str(rng.choice(RECIPES))
+        if rng.random() < 0.5:
+            out["q-group-size"] = int(rng.choice([32, 64, 128]))
+        return out
+    mode, bits, group = FORMATS[int(rng.integers(len(FORMATS)))]
+    if rng.random() < 0.8 or mode != "affine":
+        out |= {"q-mode": mode, "q-bits": bits, "q-group-size": group}
+    if rng.random() < 0.4:
+        out["rules"] = {"*.v_proj": {"bits": 8, "group_size": 32}, "model.embed_tokens": {"mode": "mxfp8"}, "*o_proj": False,
+                        "*layers.0.mlp*": {"group_size": 32, "bits": 3, "mode": "affine"}, "*gate*": True,
+                        "lm_head": bool(rng.random() < 0.5)}
+    return out
