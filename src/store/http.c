@@ -1,8 +1,8 @@
 #include "store/http.h"
 
 #include "base/system.h"
+#include "net/net.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -10,62 +10,21 @@
 
 enum { MOST_REDIRECTS = 10, MOST_PATIENCE = 300, CONNECT_SECONDS = 20, STALL_SECONDS = 45 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode started = CURLE_FAILED_INIT;
-
-static void start(void)
-{
-    started = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-/* ---- addresses ---- */
-
-struct origin {
-    char scheme[16], host[256], port[8];
-};
-
-static bool get_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size_t size)
-{
-    char *text = NULL;
-    bool ok = curl_url_get(url, part, &text, flags) == CURLUE_OK && strlen(text) < size;
-    if (ok)
-        memcpy(out, text, strlen(text) + 1);
-    curl_free(text);
-    return ok;
-}
-
-static bool read_origin(const char *text, struct origin *o)
-{
-    CURLU *url = curl_url();
-    bool ok = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-              get_part(url, CURLUPART_SCHEME, 0, o->scheme, sizeof o->scheme) &&
-              get_part(url, CURLUPART_HOST, 0, o->host, sizeof o->host) &&
-              get_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, o->port, sizeof o->port);
-    curl_url_cleanup(url);
-    return ok && (strcmp(o->scheme, "https") == 0 || strcmp(o->scheme, "http") == 0);
-}
-
-static bool is_loopback(const char *host)
-{
-    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
-}
-
 /* The token goes to the endpoint, encrypted (or not at all out of this machine), and nowhere else. */
-static bool may_have_token(const struct we_http *http, const struct origin *to)
+static bool may_have_token(const struct we_http *http, const struct we_origin *to)
 {
-    struct origin hub;
-    return http->token && read_origin(http->endpoint, &hub) && strcmp(hub.scheme, to->scheme) == 0 &&
-           strcasecmp(hub.host, to->host) == 0 && strcmp(hub.port, to->port) == 0 &&
-           (strcmp(to->scheme, "https") == 0 || is_loopback(to->host));
+    struct we_origin hub;
+    return http->token && we_origin_read(http->endpoint, &hub) && we_origin_same(&hub, to) &&
+           (strcmp(to->scheme, "https") == 0 || we_origin_is_loopback(to));
 }
 
 we_status we_http_start(const struct we_http *http, struct we_error *error)
 {
-    pthread_once(&once, start);
-    struct origin o;
-    if (started != CURLE_OK)
-        return we_error_set(error, WE_IO_ERROR, "the network library cannot start: %s", curl_easy_strerror(started));
-    if (!read_origin(http->endpoint, &o) || strpbrk(http->endpoint, "?#@ "))
+    struct we_origin o;
+    we_status status = we_net_start(error);
+    if (status != WE_OK)
+        return status;
+    if (!we_origin_read(http->endpoint, &o) || strpbrk(http->endpoint, "?#@ "))
         return we_error_set(error, WE_INVALID_ARGUMENT,
                             "HF_ENDPOINT is \"%.200s\", but an address as https://huggingface.co was expected", http->endpoint);
     for (const char *p = http->token ? http->token : ""; *p; p++)
@@ -90,19 +49,6 @@ void we_http_escape(struct we_buf *out, const char *text, bool path)
 
 /* ---- one request ---- */
 
-static bool header_is(const char *line, size_t length, const char *name, struct we_str *value)
-{
-    size_t n = strlen(name);
-    if (length <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
-        return false;
-    *value = we_str(line + n + 1, length - n - 1);
-    while (value->length && strchr(" \t", value->data[0]))
-        *value = we_str(value->data + 1, value->length - 1);
-    while (value->length && strchr(" \t\r\n", value->data[value->length - 1]))
-        value->length--;
-    return true;
-}
-
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
     struct we_http_request *r = context;
@@ -111,10 +57,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     if (length > 5 && strncmp(line, "HTTP/", 5) == 0) {
         r->reply.error_code[0] = '\0'; /* a new answer, after a proxy's */
         r->reply.range_start = UINT64_MAX;
-    } else if (header_is(line, length, "X-Error-Code", &value) && value.length < sizeof r->reply.error_code) {
+    } else if (we_header_value(line, length, "X-Error-Code", &value) && value.length < sizeof r->reply.error_code) {
         memcpy(r->reply.error_code, value.data, value.length);
         r->reply.error_code[value.length] = '\0';
-    } else if (header_is(line, length, "Content-Range", &value) && value.length > 6 &&
+    } else if (we_header_value(line, length, "Content-Range", &value) && value.length > 6 &&
                strncasecmp(value.data, "bytes ", 6) == 0) {
         uint64_t start_byte = 0;
         size_t i = 6;
@@ -129,8 +75,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 we_status we_http_request_begin(const struct we_http *http, struct we_http_request *r, const char *url,
                                 curl_write_callback on_body, void *context, struct we_error *error)
 {
-    struct origin o;
-    if (!read_origin(url, &o))
+    struct we_origin o;
+    if (!we_origin_read(url, &o))
         return we_error_set(error, WE_IO_ERROR, "the server leads to an address that is not http or https");
     char *copy = strdup(url); /* it may be r->url itself */
     free(r->url);
@@ -187,8 +133,8 @@ static enum we_http_outcome redirect(struct we_http_request *r, struct we_error 
 {
     char *next = NULL;
     curl_easy_getinfo(r->easy, CURLINFO_REDIRECT_URL, &next);
-    struct origin from, to;
-    if (next == NULL || !read_origin(next, &to) || !read_origin(r->url, &from)) {
+    struct we_origin from, to;
+    if (next == NULL || !we_origin_read(next, &to) || !we_origin_read(r->url, &from)) {
         we_error_set(error, WE_IO_ERROR, "%s redirects to nowhere (HTTP %ld)", r->host, r->reply.status);
         return WE_HTTP_FAILED;
     }

@@ -11,10 +11,11 @@ set -eu
 rules='
 base:
 config: base/
-store: base/
+net: base/
+store: base/ net/
 tensor: base/
 sample: base/
-remote: base/
+remote: base/ net/
 format: base/ tensor/
 text: base/ format/
 arch: base/ format/ tensor/
@@ -135,6 +136,10 @@ src/backend/cpu/a.c format/safetensors.h no
 src/backend/cpu/a.c backend/cuda/a.h no
 src/backend/cpu/a.c engine/model.h no
 src/sample/a.c kv/layout.h no
+src/store/a.c net/net.h yes
+src/remote/a.c net/net.h yes
+src/remote/a.c store/hub.h no
+src/net/a.c store/hub.h no
 src/convert/a.c text/tokenizer.h yes
 src/convert/a.c engine/model.h no
 src/engine/a.c backend/backend.h yes
