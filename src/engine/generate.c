@@ -1,7 +1,7 @@
 #include "engine/generate.h"
 
 #include "base/system.h"
-#include "engine/stop.h"
+#include "engine/reply_text.h"
 
 #include <stdlib.h>
 
@@ -93,10 +93,8 @@ struct reply {
     const struct we_request *request;
     struct we_sampler *sampler;
     struct we_detokenizer *detokenizer; /* NULL: no tokenizer */
-    struct we_stop stop;
-    struct we_buf text;
+    struct we_reply_text told;
     struct we_ids tokens;
-    bool stopped, cancelled;            /* by a stop string; by on_text */
 };
 
 /* Tokens that XTC never drops: those of a line break, and the end tokens. */
@@ -125,31 +123,6 @@ static we_status new_sampler(struct reply *reply, const struct we_ids *prompt, s
     return status;
 }
 
-/* Tells text that no stop string can take back any more. */
-static we_status emit(struct reply *reply, struct we_str text, struct we_error *error)
-{
-    if (text.length == 0)
-        return WE_OK;
-    if (!we_buf_append(&reply->text, text))
-        return we_error_memory(error, "the reply");
-    if (reply->request->on_text && !reply->request->on_text(reply->request->context, text.data, text.length))
-        reply->cancelled = true;
-    return WE_OK;
-}
-
-static we_status add_text(struct reply *reply, struct we_str text, struct we_error *error)
-{
-    if (reply->stop.count == 0)
-        return emit(reply, text, error);
-    struct we_str ready;
-    reply->stopped = we_stop_add(&reply->stop, text, &ready);
-    if (reply->stop.held.failed)
-        return we_error_memory(error, "the reply");
-    we_status status = emit(reply, ready, error);
-    we_stop_consume(&reply->stop, ready.length);
-    return status;
-}
-
 static we_status add_token(struct reply *reply, uint32_t token, struct we_error *error)
 {
     struct we_ids *tokens = &reply->tokens;
@@ -166,21 +139,19 @@ static we_status add_token(struct reply *reply, uint32_t token, struct we_error 
         return WE_OK;
     struct we_str text;
     we_status status = we_detokenizer_add(reply->detokenizer, token, &text, error);
-    return status == WE_OK ? add_text(reply, text, error) : status;
+    return status == WE_OK ? we_reply_text_add(&reply->told, text, error) : status;
 }
 
 /* The end of the text: what detokenizer and stop strings held back. */
 static we_status end_text(struct reply *reply, struct we_error *error)
 {
-    if (reply->detokenizer == NULL || reply->stopped)
+    if (reply->detokenizer == NULL || reply->told.stopped)
         return WE_OK;
     struct we_str text;
     we_status status = we_detokenizer_finish(reply->detokenizer, &text, error);
     if (status == WE_OK)
-        status = add_text(reply, text, error);
-    if (status == WE_OK && !reply->stopped)
-        status = emit(reply, we_buf_str(&reply->stop.held), error);
-    return status;
+        status = we_reply_text_add(&reply->told, text, error);
+    return status == WE_OK ? we_reply_text_end(&reply->told, error) : status;
 }
 
 /* Reads events until the reply ends, and fills in what the result says of time. */
@@ -202,14 +173,14 @@ static we_status run(struct reply *reply, struct we_sequence *sequence, const at
         if (reply->tokens.count == 0)
             result->time_to_first_token = last - start;
         status = add_token(reply, event.token, error);
-        if (status != WE_OK || reply->stopped || reply->cancelled) {
-            result->finish_reason = reply->stopped ? WE_FINISH_STOP : WE_FINISH_CANCELLED;
+        if (status != WE_OK || reply->told.stopped || reply->told.cancelled) {
+            result->finish_reason = reply->told.stopped ? WE_FINISH_STOP : WE_FINISH_CANCELLED;
             break;
         }
     }
-    if (status == WE_OK && !reply->cancelled)
+    if (status == WE_OK && !reply->told.cancelled)
         status = end_text(reply, error);
-    if (reply->stopped)
+    if (reply->told.stopped)
         result->finish_reason = WE_FINISH_STOP;
     double prompt_end = we_sequence_prompt_end(sequence);
     prompt_end = prompt_end > 0 ? prompt_end : last;
@@ -227,7 +198,7 @@ we_status we_generate_cancellable(struct we_model *m, const struct we_request *r
     struct reply reply = {.model = m, .request = request};
     struct we_ids prompt = {0};
     struct we_sequence *sequence = NULL;
-    we_stop_init(&reply.stop, request->stop, request->num_stop);
+    we_reply_text_init(&reply.told, request);
     we_status status = make_prompt(m, request, &prompt, error);
     if (status == WE_OK && prompt.count > UINT32_MAX / 2)
         status = we_error_set(error, WE_CONTEXT_FULL, "the prompt has %zu tokens", prompt.count);
@@ -252,12 +223,11 @@ we_status we_generate_cancellable(struct we_model *m, const struct we_request *r
     }
     result->generation_tokens = (uint32_t)reply.tokens.count;
     result->tokens = reply.tokens.data;
-    result->text_length = reply.text.length;
-    if (m->tokenizer && (result->text = we_buf_take(&reply.text)) == NULL && status == WE_OK)
+    result->text_length = reply.told.text.length;
+    if (m->tokenizer && (result->text = we_buf_take(&reply.told.text)) == NULL && status == WE_OK)
         status = we_error_memory(error, "the reply");
     we_ids_free(&prompt);
-    we_stop_free(&reply.stop);
-    we_buf_free(&reply.text);
+    we_reply_text_free(&reply.told);
     we_detokenizer_free(reply.detokenizer);
     we_sampler_free(reply.sampler);
     return status;
