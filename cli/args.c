@@ -64,6 +64,16 @@ int we_fail_text(const struct we_command *command, const char *format, ...)
     return WE_EXIT_FAILED;
 }
 
+void we_warn(const struct we_command *command, const char *format, ...)
+{
+    char message[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    print_message(command, message);
+}
+
 /* ---- parsing ---- */
 
 static const struct we_option common_options[] = { /* the first one where there are settings */

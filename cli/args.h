@@ -33,6 +33,8 @@ bool we_args_u32(const struct we_args *args, const char *name, uint32_t min, uin
 /* "whisperengine COMMAND: MESSAGE", and for a usage error where help is; both return the exit status. */
 int we_usage_error(const struct we_command *command, const char *format, ...) WE_PRINTF(2, 3);
 int we_fail(const struct we_command *command, const struct we_error *error);
+/* The same form, for what does not end the program. */
+void we_warn(const struct we_command *command, const char *format, ...) WE_PRINTF(2, 3);
 int we_fail_text(const struct we_command *command, const char *format, ...) WE_PRINTF(2, 3);
 
 #endif

@@ -63,6 +63,8 @@ static bool can_chat(struct we_chat *chat, struct we_model *model)
     struct we_error error;
     struct we_model_summary *summary;
     const char *path = we_model_info(model)->path;
+    if (we_model_info(model)->endpoint)
+        return true; /* which has its own template */
     if (!we_model_info(model)->has_tokenizer) {
         we_fail_text(chat->args->command, "%s has no tokenizer.json, so it can continue ids (run --ids), but not talk", path);
         return false;
@@ -149,7 +151,7 @@ static void remark(const struct we_chat *chat, const struct we_result *result)
     uint32_t context = we_model_info(chat->model)->context_length;
     if (result->finish_reason == WE_FINISH_CANCELLED)
         we_chat_note("(stopped)");
-    else if (result->finish_reason == WE_FINISH_LENGTH &&
+    else if (result->finish_reason == WE_FINISH_LENGTH && context &&
              result->prompt_tokens + (uint64_t)result->generation_tokens >= context)
         we_chat_note("(The context of %u positions is full: /clear begins anew.)", context);
     else if (result->finish_reason == WE_FINISH_LENGTH)
@@ -379,7 +381,7 @@ const struct we_command we_command_chat = {
     .synopsis = "[-m MODEL] [OPTIONS]",
     .options = options,
     .num_options = sizeof options / sizeof *options,
-    .settings = WE_TAKES_STORE | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
+    .settings = WE_TAKES_STORE | WE_TAKES_ENDPOINT | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
     .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens --adapter-path "
                "--prompt-cache-file ",
     .details = "Type a message and press Enter; /help lists the commands. Ctrl-C stops the reply, not the program; Ctrl-D "

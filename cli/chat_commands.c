@@ -94,11 +94,15 @@ static void run_model(struct we_chat *chat, const char *argument)
     struct we_error error;
     char text[32];
     we_print_fact(LABEL, "model", "%s", we_model_short_name(info->path));
-    we_print_fact(LABEL, "path", "%s", info->path);
-    we_print_fact(LABEL, "parameters", "%s", we_format_count(info->num_parameters, text, sizeof text));
-    we_print_fact(LABEL, "weights", "%s", we_format_bytes(info->weight_bytes, text, sizeof text));
-    we_print_fact(LABEL, "context", "%s positions", we_format_grouped(info->context_length, text, sizeof text));
-    we_print_fact(LABEL, "device", "%s", info->device);
+    if (info->endpoint) {
+        we_print_fact(LABEL, "endpoint", "%s", info->endpoint);
+    } else {
+        we_print_fact(LABEL, "path", "%s", info->path);
+        we_print_fact(LABEL, "parameters", "%s", we_format_count(info->num_parameters, text, sizeof text));
+        we_print_fact(LABEL, "weights", "%s", we_format_bytes(info->weight_bytes, text, sizeof text));
+        we_print_fact(LABEL, "context", "%s positions", we_format_grouped(info->context_length, text, sizeof text));
+        we_print_fact(LABEL, "device", "%s", info->device);
+    }
     we_out_c("\nModels that are here:\n");
     if (we_store_list(we_settings_text(chat->args->settings, WE_SETTING_MODELS_DIR), print_name, NULL, &error) != WE_OK)
         report(chat, &error);
@@ -178,9 +182,10 @@ static void run_stats(struct we_chat *chat, const char *argument)
     we_print_fact(LABEL, "conversation", "%zu %s%s", count, count == 1 ? "message" : "messages",
                   system ? ", and the system message" : "");
     if (last->prompt_tokens) {
-        we_print_fact(LABEL, "context", "%s of %s positions",
-                      we_format_grouped(last->prompt_tokens + (uint64_t)last->generation_tokens, text, sizeof text),
-                      we_format_grouped(info->context_length, limit, sizeof limit));
+        if (info->context_length)
+            we_print_fact(LABEL, "context", "%s of %s positions",
+                          we_format_grouped(last->prompt_tokens + (uint64_t)last->generation_tokens, text, sizeof text),
+                          we_format_grouped(info->context_length, limit, sizeof limit));
         we_print_fact(LABEL, "prompt", "%u tokens, %u of them in the cache, %.1f tokens/s", last->prompt_tokens,
                       last->cached_tokens, we_prompt_rate(last));
         we_print_fact(LABEL, "reply", "%u tokens, %.1f tokens/s", last->generation_tokens, we_generation_rate(last));

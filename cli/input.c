@@ -1,5 +1,6 @@
 #include "input.h"
 
+#include "fallback.h"
 #include "pull.h"
 
 #include "base/fs.h"
@@ -85,13 +86,10 @@ we_status we_check_utf8(struct we_str text, const char *name, struct we_error *e
 int we_model_name(const struct we_args *args, const char *operand, const char **name)
 {
     *name = operand ? operand : we_settings_text(args->settings, WE_SETTING_MODEL);
-    const char *origin = operand ? args->command->name : we_settings_origin(args->settings, WE_SETTING_MODEL);
     if (*name == NULL || **name == '\0')
-        return we_usage_error(args->command, "no model is named: give -m MODEL (a directory or ORG/NAME; 'whisperengine list' shows what "
-                                             "is there), or set LLM_CHAT_API_URL=mlx://ORG/NAME in .env");
-    if (strncmp(*name, "http://", 7) == 0 || strncmp(*name, "https://", 8) == 0)
-        return we_usage_error(args->command, "%s: %s is a remote endpoint, which is not built yet; -m takes a directory or ORG/NAME",
-                              origin, *name);
+        return we_usage_error(args->command,
+                              "no model is named: give -m MODEL (a directory or ORG/NAME; 'whisperengine list' shows what "
+                              "is there), or set LLM_CHAT_API_URL=mlx://ORG/NAME in .env");
     return WE_EXIT_OK;
 }
 
@@ -107,24 +105,26 @@ int we_find_model(const struct we_args *args, const char *operand, char **path)
     return status;
 }
 
-static int open_named(const struct we_args *args, const char *name, bool exact, uint32_t sequences, struct we_model **model)
+static int open_named(const struct we_args *args, const char *name, bool exact, bool may_fall_back, uint32_t sequences,
+                      struct we_model **model)
 {
     struct we_error error;
     struct we_model_options options;
     *model = NULL;
     we_model_options_init(&options);
     we_settings_model_options(args->settings, &options);
+    we_settings_endpoint_options(args->settings, name, &options);
     options.max_sequences = sequences;
     if (exact && we_settings_source(args->settings, WE_SETTING_PRECISION) != WE_SOURCE_FLAG)
         options.precision = WE_PRECISION_EXACT;
-    if (we_model_open(name, &options, model, &error) != WE_OK)
-        return we_fail(args->command, &error);
-    return WE_EXIT_OK;
+    if (we_model_open(name, &options, model, &error) == WE_OK)
+        return WE_EXIT_OK;
+    return may_fall_back && we_fall_back(args, name, &options, model, &error) ? WE_EXIT_OK : we_fail(args->command, &error);
 }
 
 int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model)
 {
-    return open_named(args, name, exact, 1, model); /* the KV cache never grows beyond one context */
+    return open_named(args, name, exact, false, 1, model); /* the KV cache never grows beyond one context */
 }
 
 int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences, struct we_model **model)
@@ -134,7 +134,8 @@ int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences
     int status = we_model_name(args, NULL, &name);
     if (status == WE_EXIT_OK && !we_offer_to_fetch(args, name))
         return WE_EXIT_FAILED;
-    return status == WE_EXIT_OK ? open_named(args, name, exact, sequences, model) : status;
+    return status == WE_EXIT_OK ? open_named(args, name, exact, !exact && we_may_fall_back(args, name), sequences, model)
+                                : status;
 }
 
 int we_open_model(const struct we_args *args, bool exact, struct we_model **model)
@@ -144,6 +145,9 @@ int we_open_model(const struct we_args *args, bool exact, struct we_model **mode
 
 const char *we_model_short_name(const char *path)
 {
+    const char *scheme = strstr(path, "://"), *name = scheme ? strchr(path, '#') : NULL;
+    if (scheme)
+        return name ? name + 1 : path;
     const char *base = we_path_base(path);
     return *base ? base : path;
 }

@@ -30,8 +30,8 @@ void we_report_verbose(const struct we_model *model, const struct we_result *res
 {
     const struct we_model_info *info = we_model_info(model);
     char text[256], number[32];
-    snprintf(text, sizeof text, "%.3f s on %s", info->load_seconds, info->device);
-    line("loaded in", text);
+    snprintf(text, sizeof text, info->endpoint ? "%.3f s at %s" : "%.3f s on %s", info->load_seconds, info->device);
+    line(info->endpoint ? "answered in" : "loaded in", text);
     int used = snprintf(text, sizeof text, "%u tokens, %.1f tokens/s", result->prompt_tokens, we_prompt_rate(result));
     if (result->cached_tokens)
         snprintf(text + used, sizeof text - (size_t)used, " (%u of them were in the cache)", result->cached_tokens);
@@ -52,7 +52,7 @@ bool we_report_json(const struct we_model *model, const struct we_result *result
     else
         we_json_text(&out, "text", NULL);
     we_json_open(&out, "tokens", '[');
-    for (uint32_t i = 0; i < result->generation_tokens; i++)
+    for (uint32_t i = 0; result->tokens && i < result->generation_tokens; i++)
         we_json_integer(&out, NULL, result->tokens[i]);
     we_json_close(&out, ']');
     we_json_text(&out, "finish_reason", we_finish_reason_name(result->finish_reason));

@@ -134,7 +134,7 @@ static int prepare_bias(struct run *run)
         return we_usage_error(run->args->command, "%s", error.message);
     run->request.sampling.logit_bias = run->bias;
     uint32_t vocab = we_model_info(run->model)->vocab_size;
-    for (size_t i = 0; i < run->request.sampling.num_logit_bias; i++)
+    for (size_t i = 0; vocab && i < run->request.sampling.num_logit_bias; i++)
         if (run->bias[i].token >= vocab)
             return we_usage_error(run->args->command, "--logit-bias: token %u is outside the vocabulary of %u", run->bias[i].token, vocab);
     return WE_EXIT_OK;
@@ -217,13 +217,15 @@ const struct we_command we_command_run = {
     .synopsis = "[-m MODEL] -p PROMPT [OPTIONS]",
     .options = options,
     .num_options = sizeof options / sizeof *options,
-    .settings = WE_TAKES_STORE | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
+    .settings = WE_TAKES_STORE | WE_TAKES_ENDPOINT | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
     .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens --adapter-path "
                "--prompt-cache-file ",
-    .details = "Sampling is that of mlx-lm: the same names, and the same tokens for the same seed. What is not given comes from the "
-               "environment, .env, the model's generation_config.json, and then the defaults below.\n"
-               "With --ids the reply is greedy and exact, whatever the environment says, unless flags say otherwise.",
-    .examples = "whisperengine run -p 'What is the capital of France?' --temp 0\n"
+    .details =
+        "Sampling is that of mlx-lm: the same names, and the same tokens for the same seed. What is not given comes from the "
+        "environment, .env, the model's generation_config.json, and then the defaults below.\n"
+        "With --ids the reply is greedy and exact, whatever the environment says, unless flags say otherwise.",
+    .examples = "whisperengine run -m http://localhost:8000/v1 -p 'What is the capital of France?'\n"
+                "whisperengine run -p 'What is the capital of France?' --temp 0\n"
                 "whisperengine run -m ORG/NAME -p - --max-tokens 100 < letter.txt\n"
                 "whisperengine run -m ./model --ids '[1, 2, 3]' --max-tokens 16 --json",
     .run = run_command,

@@ -137,6 +137,69 @@ static int check_model(const struct we_args *args, const char *name, struct we_a
     return *model ? WE_EXIT_OK : we_fail_text(args->command, "out of memory");
 }
 
+/* ---- endpoints ---- */
+
+struct names {
+    const char *wanted, *nearest;
+    size_t count, nearest_distance;
+    bool found;
+    struct we_buf list;
+    struct we_arena *arena;
+};
+
+static bool take_name(void *context, const char *name)
+{
+    enum { MOST_LISTED = 8 };
+    struct names *names = context;
+    size_t distance = names->wanted ? we_str_distance(we_str_c(names->wanted), we_str_c(name)) : SIZE_MAX;
+    names->found |= names->wanted && strcmp(names->wanted, name) == 0;
+    if (distance < names->nearest_distance) {
+        names->nearest_distance = distance;
+        names->nearest = we_arena_copy(names->arena, we_str_c(name));
+    }
+    if (names->count++ < MOST_LISTED)
+        we_buf_printf(&names->list, "%s%.100s", names->count > 1 ? ", " : "", name);
+    return true;
+}
+
+/* An endpoint: refused if it has other models than the one that is named, or several and none is named. One that does not
+ * answer may do so later. */
+static int check_endpoint(const struct we_args *args, const char *model, struct we_arena *arena)
+{
+    struct we_error error;
+    struct we_model_options model_options;
+    struct we_str address, name;
+    we_address_split(model, &address, &name);
+    const char *plain = we_arena_copy(arena, address);
+    struct names names = {.wanted = name.length ? name.data : NULL, .nearest_distance = name.length / 3 + 2, .arena = arena};
+    if (plain == NULL)
+        return we_fail_text(args->command, "out of memory");
+    we_model_options_init(&model_options);
+    we_settings_model_options(args->settings, &model_options);
+    we_settings_endpoint_options(args->settings, model, &model_options);
+    struct we_buf shown = {0};
+    we_show_address(plain, &shown);
+    int status = WE_EXIT_OK;
+    we_status asked = we_endpoint_models(plain, &model_options, take_name, &names, &error);
+    if (shown.failed || names.list.failed)
+        status = we_fail_text(args->command, "out of memory");
+    else if (asked == WE_INVALID_ARGUMENT)
+        status = we_fail(args->command, &error);
+    else if (asked != WE_OK)
+        we_warn(args->command, "%s", error.message);
+    else if (names.count && names.wanted && !names.found)
+        status = we_fail_text(args->command, "%s has no model \"%s\"%s%s%s\nthese are there: %s", shown.data, names.wanted,
+                              names.nearest ? "; did you mean \"" : "", names.nearest ? names.nearest : "",
+                              names.nearest ? "\"?" : "", names.list.data);
+    else if (names.count > 1 && !names.wanted)
+        status = we_fail_text(args->command,
+                              "%s has %zu models; which one?\n'whisperengine use %s#NAME' says it; these are there: %s",
+                              shown.data, names.count, shown.data, names.list.data);
+    we_buf_free(&names.list);
+    we_buf_free(&shown);
+    return status;
+}
+
 /* What the operand means: a profile's name, an address, or a model. */
 static int choose(const struct we_args *args, struct we_arena *arena, const char **model)
 {
@@ -152,7 +215,9 @@ static int choose(const struct we_args *args, struct we_arena *arena, const char
             return we_fail_text(args->command,
                                 "no remote endpoint was used before\n'whisperengine use https://HOST/v1' chooses one");
     }
-    return we_is_address(*model) ? WE_EXIT_OK : check_model(args, *model, arena, model);
+    if (!we_is_address(*model))
+        return check_model(args, *model, arena, model);
+    return we_args_has(args, "--no-check") ? WE_EXIT_OK : check_endpoint(args, *model, arena);
 }
 
 /* The environment is stronger than .env: whoever switches should know. */
@@ -237,7 +302,7 @@ const struct we_command we_command_use = {
     .operand_choices = "mlx|local|ollama|remote",
     .options = options,
     .num_options = sizeof options / sizeof *options,
-    .settings = WE_TAKES(MODELS_DIR),
+    .settings = WE_TAKES(MODELS_DIR) | WE_TAKES(CONNECTION_TIMEOUT),
     .takes_wrong_settings = true,
     .details = "Alone, shows what is configured. With a word, rewrites .env: mlx is the model on this machine that was used "
                "last, local LM "

@@ -70,12 +70,18 @@ struct we_model_options {
     uint64_t memory_limit;         /* bytes; loading a model that needs more is refused; default: the memory available */
     enum we_precision precision;   /* default: EXACT */
     enum we_rope_compat rope_compat;
+    const char *remote_model;  /* of an address: the model's name there; default: the only one it has */
+    const char *api_key;       /* of an address; sent to it alone */
+    double connection_timeout; /* of an address, seconds; default: 10 */
+    double request_timeout;    /* of an address: seconds without an answer, or without more of it; default: 300 */
 };
 
 WE_API void we_model_options_init(struct we_model_options *options);
 
 /* Opens a model: a directory, or ORG/NAME below models_dir or in the Hugging Face cache. `options` may be NULL.
- * Weights are mapped, not read: this takes milliseconds. */
+ * Weights are mapped, not read: this takes milliseconds.
+ * Or an endpoint of OpenAI's API (vLLM, SGLang, LM Studio, Ollama, ...): "http(s)://HOST/v1" or "http(s)://HOST/v1#NAME". It is
+ * asked for its models; WE_IO_ERROR: it does not answer, or refuses. Such a model takes messages and text, no ids. */
 WE_API we_status we_model_open(const char *name, const struct we_model_options *options, struct we_model **model,
                                struct we_error *error);
 
@@ -83,8 +89,9 @@ WE_API we_status we_model_open(const char *name, const struct we_model_options *
 WE_API void we_model_close(struct we_model *model);
 
 struct we_model_info {
-    const char *path;           /* directory */
-    const char *model_type;     /* "llama", "phi3", ... */
+    const char *path;           /* directory, or "ADDRESS#NAME" */
+    const char *endpoint;       /* the address; NULL: the model runs in this process. Of an endpoint all numbers below are 0 */
+    const char *model_type;     /* "llama", "phi3", ...; "remote" */
     const char *device;         /* "cpu (avx512, 2 threads)" */
     uint64_t num_parameters;    /* weights, counted before quantisation */
     uint64_t weight_bytes;      /* as stored */
@@ -155,7 +162,7 @@ enum we_finish_reason { WE_FINISH_STOP = 0, WE_FINISH_LENGTH, WE_FINISH_CANCELLE
 struct we_result {
     char *text;                   /* the whole reply, terminated; NULL if the model has no tokenizer */
     size_t text_length;
-    uint32_t *tokens;             /* (generation_tokens), without the end token */
+    uint32_t *tokens; /* (generation_tokens), without the end token; NULL if an endpoint generated them */
     enum we_finish_reason finish_reason;
     uint32_t prompt_tokens;
     uint32_t cached_tokens;       /* of the prompt, found in the KV cache */
@@ -167,7 +174,8 @@ struct we_result {
 
 /* Generates a reply. *result is filled also when it ends early; release it with we_result_clear.
  * May be called from several threads: their sequences share batches.
- * Errors: WE_CONTEXT_FULL, WE_TEMPLATE_ERROR, WE_OUT_OF_MEMORY, WE_UNSUPPORTED (text without a tokenizer). */
+ * Errors: WE_CONTEXT_FULL, WE_TEMPLATE_ERROR, WE_OUT_OF_MEMORY, WE_UNSUPPORTED (text without a tokenizer; what an endpoint
+ * cannot do); of an endpoint also WE_IO_ERROR, WE_NOT_FOUND (it has no such model) and WE_INVALID_FORMAT (what it answers). */
 WE_API we_status we_generate(struct we_model *model, const struct we_request *request, struct we_result *result,
                              struct we_error *error);
 WE_API void we_result_clear(struct we_result *result);

@@ -69,6 +69,14 @@ WE_API we_status we_pull(const char *name, const struct we_pull_options *options
                          struct we_error *error);
 WE_API void we_pull_result_clear(struct we_pull_result *result);
 
+/* ---- endpoints of OpenAI's API ---- */
+
+typedef bool we_name_fn(void *context, const char *name); /* return false to stop */
+/* Calls `visit` for each model of "http(s)://HOST/v1". Of the options (or NULL), api_key and the timeouts are used. An endpoint
+ * that answers but does not list its models has none. Errors: as we_model_open. */
+WE_API we_status we_endpoint_models(const char *address, const struct we_model_options *options, we_name_fn *visit,
+                                    void *context, struct we_error *error);
+
 /* ---- a model directory, looked at without loading it ---- */
 
 struct we_model_summary; /* opaque */

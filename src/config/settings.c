@@ -430,6 +430,14 @@ void we_settings_sampling(const struct we_settings *s, struct we_sampling *sampl
     }
 }
 
+/* 0 is no limit here, and the default in the library. */
+static void set_seconds(const struct we_settings *s, enum we_setting_id id, double *field)
+{
+    struct we_parsed parsed;
+    if (stated_value(s, id, &parsed))
+        *field = parsed.number > 0 ? parsed.number : INFINITY;
+}
+
 void we_settings_model_options(const struct we_settings *s, struct we_model_options *options)
 {
     const char *text;
@@ -439,6 +447,8 @@ void we_settings_model_options(const struct we_settings *s, struct we_model_opti
         options->device = we_settings_text(s, WE_SETTING_DEVICE);
     if (we_settings_is_set(s, WE_SETTING_ISA))
         options->isa = we_settings_text(s, WE_SETTING_ISA);
+    set_seconds(s, WE_SETTING_CONNECTION_TIMEOUT, &options->connection_timeout);
+    set_seconds(s, WE_SETTING_REQUEST_TIMEOUT, &options->request_timeout);
     set_u32(s, WE_SETTING_THREADS, &options->threads);
     set_u32(s, WE_SETTING_CONTEXT, &options->max_context);
     if (we_settings_is_set(s, WE_SETTING_MEMORY_LIMIT))
@@ -449,6 +459,22 @@ void we_settings_model_options(const struct we_settings *s, struct we_model_opti
         text = we_settings_text(s, WE_SETTING_ROPE_COMPAT);
         options->rope_compat = strcmp(text, "mlx") == 0 ? WE_ROPE_MLX : WE_ROPE_PAPER;
     }
+}
+
+/* Whether what a layer states is meant for the endpoint that `model` names. */
+static bool belongs(const struct we_settings *s, enum we_setting_id id, const char *model)
+{
+    const char *configured = we_settings_text(s, WE_SETTING_MODEL), *url = we_settings_in_file(s, "LLM_CHAT_API_URL");
+    enum we_source of_model =
+        configured && strcmp(configured, model) == 0 ? we_settings_source(s, WE_SETTING_MODEL) : WE_SOURCE_FLAG;
+    return we_settings_source(s, id) != WE_SOURCE_FILE || of_model == WE_SOURCE_FILE || url == NULL ||
+           (we_is_address(url) && we_address_same_server(url, model));
+}
+
+void we_settings_endpoint_options(const struct we_settings *s, const char *model, struct we_model_options *options)
+{
+    options->api_key = belongs(s, WE_SETTING_API_KEY, model) ? we_settings_text(s, WE_SETTING_API_KEY) : NULL;
+    options->remote_model = belongs(s, WE_SETTING_REMOTE_MODEL, model) ? we_settings_text(s, WE_SETTING_REMOTE_MODEL) : NULL;
 }
 
 void we_settings_request(const struct we_settings *s, struct we_request *request)

@@ -163,6 +163,9 @@ double we_settings_number(const struct we_settings *settings, enum we_setting_id
 void we_settings_sampling(const struct we_settings *settings, struct we_sampling *sampling);
 void we_settings_model_options(const struct we_settings *settings, struct we_model_options *options);
 void we_settings_request(const struct we_settings *settings, struct we_request *request); /* sampling and max_tokens */
+/* The key and the name of the model for an endpoint that is to be opened as `model`. What .env states belongs to the endpoint
+ * of .env: another one, which a flag or the environment names, gets it only if it is the same server. */
+void we_settings_endpoint_options(const struct we_settings *settings, const char *model, struct we_model_options *options);
 
 /* The system prompt: the text, or the contents of the file, that was set; *text is the caller's (free), NULL if none.
  * The stronger layer wins; within one, the text. */

@@ -1,5 +1,6 @@
 /* The measurements of <whisperengine_tools.h>. */
 #include "engine/model.h"
+#include "engine/remote_model.h"
 
 #include "base/bandwidth.h"
 #include "base/system.h"
@@ -128,7 +129,9 @@ static we_status check(const struct we_model *model, const struct we_bench_optio
 we_status we_bench(struct we_model *model, const struct we_bench_options *options, struct we_bench_run *runs,
                    struct we_error *error)
 {
-    we_status status = check(model, options, error);
+    we_status status = we_model_require_local(model, "a benchmark", error);
+    if (status == WE_OK)
+        status = check(model, options, error);
     if (status != WE_OK)
         return status;
     uint32_t sequences = options->sequences ? options->sequences : 1;

@@ -1,6 +1,7 @@
 #include "engine/generate.h"
 
 #include "base/system.h"
+#include "engine/remote_model.h"
 #include "engine/reply_text.h"
 
 #include <stdlib.h>
@@ -194,6 +195,8 @@ we_status we_generate_cancellable(struct we_model *m, const struct we_request *r
                                   struct we_result *result, struct we_error *error)
 {
     *result = (struct we_result){0};
+    if (m->remote)
+        return we_remote_model_generate(m, request, cancel, result, error);
     double start = we_clock();
     struct reply reply = {.model = m, .request = request};
     struct we_ids prompt = {0};

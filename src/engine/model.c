@@ -1,5 +1,7 @@
 #include "engine/model.h"
 #include "engine/memory.h"
+#include "engine/remote_model.h"
+#include "remote/remote.h"
 
 #include "base/fs.h"
 #include "base/system.h"
@@ -253,6 +255,8 @@ we_status we_model_open(const char *name, const struct we_model_options *options
     struct we_model_options defaults;
     we_model_options_init(&defaults);
     options = options ? options : &defaults;
+    if (name && we_remote_is_address(name))
+        return we_remote_model_open(name, options, model, error);
     char *path = NULL;
     struct we_model *m = calloc(1, sizeof *m);
     we_status status = m ? we_store_find(options->models_dir, name, &path, error) : we_error_memory(error, "a model");
@@ -289,6 +293,7 @@ void we_model_close(struct we_model *m)
 {
     if (m == NULL)
         return;
+    we_remote_model_close(m);
     we_scheduler_free(m->scheduler);
     if (m->executor)
         m->backend->unload(m->executor);

@@ -9,6 +9,8 @@
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
+struct we_remote;
+
 struct we_model {
     struct we_model_info info;
     struct we_arena arena;
@@ -24,6 +26,7 @@ struct we_model {
     const uint32_t *end_tokens;
     uint32_t num_end_tokens;
     struct we_sampling sampling;            /* defaults, generation_config.json included */
+    struct we_remote *remote; /* an endpoint that runs it: then what is above but info is empty. NULL: it runs here */
 };
 
 /* Config, weights and description of a directory, without a back-end: for summaries too. The parts live in the arena; the

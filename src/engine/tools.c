@@ -1,5 +1,6 @@
 /* The inner steps of <whisperengine_tools.h>. */
 #include "engine/model.h"
+#include "engine/remote_model.h"
 
 #include "base/fs.h"
 
@@ -70,6 +71,9 @@ we_status we_render(const char *path, const char *template_file, const char *req
 static we_status logits_of(struct we_model *model, enum we_phase phase, const uint32_t *ids, size_t count, we_logits_fn *on_row,
                            void *context, struct we_error *error)
 {
+    we_status status = we_model_require_local(model, "asking for logits", error);
+    if (status != WE_OK)
+        return status;
     if (count == 0 || count > UINT32_MAX)
         return we_error_set(error, WE_INVALID_ARGUMENT, "%zu ids were given, where at least one was expected", count);
     return we_scheduler_logits(model->scheduler, phase, ids, (uint32_t)count, on_row, context, error);
@@ -106,7 +110,9 @@ we_status we_logits_write(struct we_model *model, const uint32_t *ids, size_t co
 {
     struct logits_file file = {.row_bytes = model->decoder.vocab_size * sizeof(float), .error = error};
     uint64_t shape[2] = {count, model->decoder.vocab_size};
-    we_status status = we_safetensors_writer_new(path, &file.writer, error);
+    we_status status = we_model_require_local(model, "asking for logits", error);
+    if (status == WE_OK)
+        status = we_safetensors_writer_new(path, &file.writer, error);
     if (status == WE_OK)
         status = we_safetensors_writer_declare(file.writer, "logits", WE_F32, 2, shape, error);
     if (status == WE_OK)

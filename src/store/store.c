@@ -208,10 +208,11 @@ static we_status check_scheme(const char **name, bool *only_name, struct we_erro
         return WE_OK;
     struct we_str scheme = we_str(*name, (size_t)(colon - *name));
     if (we_str_equal_c(scheme, "http") || we_str_equal_c(scheme, "https"))
-        return we_error_set(error, WE_UNSUPPORTED,
-                            "%.300s: chat with an http(s) address is not built yet\n"
-                            "give a model directory, ORG/NAME or mlx://ORG/NAME",
-                            *name);
+        return we_error_set(
+            error, WE_UNSUPPORTED,
+            "%.300s: an http(s) address can be asked for replies ('run', 'chat'), but this needs a model's files\n"
+            "give a model directory, ORG/NAME or mlx://ORG/NAME",
+            *name);
     if (!we_str_equal_c(scheme, "mlx"))
         return we_error_set(error, WE_INVALID_ARGUMENT,
                             "%.300s: unknown scheme; a model is a directory, ORG/NAME or mlx://ORG/NAME", *name);

@@ -84,7 +84,6 @@ class Overview(Case):
             f.write("LLM_CHAT_API_URL=mlx://org/none\n")
         self.bad(1, "run", "--config-file", "other.env", "--ids", "[5]", contains="org/none")
         self.bad(1, "run", "--config-file", "none.env", "--ids", "[5]", contains="none.env")
-        self.bad(2, "run", "-p", "x", "-m", "https://example.org/v1", contains=["--model", "https://example.org/v1", "not built yet"])
 
 
 class Run(Case):

@@ -1,0 +1,79 @@
+#include "fallback.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "config/profiles.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double PATIENCE = 2; /* seconds: they are on this machine, or not at all */
+
+static const struct {
+    const char *name;
+    enum we_setting_id address;
+} chain[] = {{"LM Studio", WE_SETTING_LM_STUDIO_URL}, {"Ollama", WE_SETTING_OLLAMA_URL}};
+enum { NUM_CHAIN = sizeof chain / sizeof *chain };
+
+bool we_may_fall_back(const struct we_args *args, const char *name)
+{
+    enum we_source source = we_settings_source(args->settings, WE_SETTING_MODEL);
+    return (args->command->settings & WE_TAKES(FALLBACK)) && we_settings_integer(args->settings, WE_SETTING_FALLBACK) &&
+           (source == WE_SOURCE_FILE || source == WE_SOURCE_ENVIRONMENT) && !we_is_address(name);
+}
+
+struct choice {
+    struct we_arena arena;
+    const char *name;
+};
+
+/* The first that can chat: these programs list their models for search among the others. */
+static bool choose(void *context, const char *name)
+{
+    struct choice *choice = context;
+    if (strstr(name, "embed"))
+        return true;
+    choice->name = we_arena_copy(&choice->arena, we_str_c(name));
+    return false;
+}
+
+static bool try_one(const struct we_args *args, const char *address, const struct we_model_options *given,
+                    struct we_model **model)
+{
+    struct we_model_options options = *given;
+    struct choice choice = {.name = NULL};
+    struct we_error ignored;
+    bool named = strchr(address, '#') != NULL, ok;
+    options.connection_timeout = options.connection_timeout > 0 ? fmin(options.connection_timeout, PATIENCE) : PATIENCE;
+    we_settings_endpoint_options(args->settings, address, &options);
+    options.remote_model = NULL;
+    ok = named || (we_endpoint_models(address, &options, choose, &choice, &ignored) == WE_OK && choice.name);
+    options.remote_model = choice.name;
+    ok = ok && we_model_open(address, &options, model, &ignored) == WE_OK;
+    we_arena_free(&choice.arena);
+    return ok;
+}
+
+bool we_fall_back(const struct we_args *args, const char *name, const struct we_model_options *options, struct we_model **model,
+                  struct we_error *error)
+{
+    size_t used = strlen(error->message);
+    for (size_t i = 0; i < NUM_CHAIN; i++) {
+        const char *address = we_settings_text(args->settings, chain[i].address);
+        if (!try_one(args, address, options, model))
+            continue;
+        we_warn(args->command, "%s cannot be used: %.*s\n%s answers in its place: %s", name, (int)strcspn(error->message, "\n"),
+                error->message, chain[i].name, we_model_info(*model)->path);
+        return true;
+    }
+    struct we_buf first = {0}, second = {0};
+    we_show_address(we_settings_text(args->settings, chain[0].address), &first);
+    we_show_address(we_settings_text(args->settings, chain[1].address), &second);
+    if (!first.failed && !second.failed)
+        snprintf(error->message + used, sizeof error->message - used,
+                 "\nneither LM Studio (%.100s) nor Ollama (%.100s) can answer in its place", first.data, second.data);
+    we_buf_free(&first);
+    we_buf_free(&second);
+    return false;
+}

@@ -1,0 +1,19 @@
+/* The body of a request to an endpoint. */
+#ifndef WE_REMOTE_BODY_H
+#define WE_REMOTE_BODY_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct we_body_options {
+    const char *model;  /* NULL: the endpoint chooses */
+    bool without_usage; /* it does not know "stream_options" */
+};
+
+/* Writes what asks for a stream: to /chat/completions where the request has messages, to /completions where it has text. What
+ * is off is left out, since servers differ in what they know. WE_UNSUPPORTED: only a model in this process can do that;
+ * WE_INVALID_FORMAT: the messages. */
+we_status we_body_write(const struct we_request *request, const struct we_body_options *options, struct we_buf *body,
+                        struct we_error *error);
+
+#endif
