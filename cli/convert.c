@@ -149,11 +149,14 @@ const struct we_command we_command_convert = {
     .unbuilt = " --hf-path --mlx-path ",
     .details =
         "SOURCE is a directory in Hugging Face's form (config.json and safetensors), an MLX model, the name of one that was "
-        "fetched (ORG/NAME), or a GGUF file with F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 tensors, whose values are "
-        "kept exactly. DEST, a new directory, appears when it is complete; one that is there is never overwritten.\n"
-        "Weights, scales and biases are those that mlx-lm's convert makes, bit for bit. A file for --quant-predicate names "
-        "modules, or patterns with '*': {\"lm_head\": false, \"*.down_proj\": {\"bits\": 6}}. A module's own name decides "
-        "before patterns, and of patterns the last that fits.",
+        "fetched (ORG/NAME), or a GGUF file. DEST, a new directory, appears when it is complete; one that is there is never "
+        "overwritten.\n"
+        "Of a checkpoint, weights, scales and biases are those that mlx-lm's convert makes, bit for bit. A GGUF file keeps its "
+        "values exactly (F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4); what MLX "
+        "has no format for (Q2_K, Q3_K, Q6_K) is quantised again with 8 bits, and the command says so.\n"
+        "A file for --quant-predicate names modules, or patterns with '*': {\"lm_head\": false, \"*.down_proj\": {\"bits\": "
+        "6}}. "
+        "A module's own name decides before patterns, and of patterns the last that fits.",
     .examples = "whisperengine convert ./SmolLM2-135M-Instruct ./SmolLM2-135M-Instruct-4bit -q\n"
                 "whisperengine convert ./Phi-3-mini ./Phi-3-mini-mixed -q --quant-predicate mixed_3_6\n"
                 "whisperengine convert smollm2.gguf models/mlx/HuggingFaceTB/SmolLM2-135M-Instruct-4bit",

@@ -180,6 +180,7 @@ struct planner {
     struct we_arena *arena;
     struct we_new_model *model;
     struct we_predicate predicate;
+    const struct we_quantizer *quantizer;
     enum we_dtype dtype;
     struct we_buf entry;
     struct we_error *error;
@@ -215,7 +216,7 @@ static we_status plan_weight(struct planner *p, const struct we_model_tensor *so
     if (name.length > LONGEST_NAME || memchr(name.data, '\0', name.length))
         return we_error_set(p->error, WE_UNSUPPORTED, "%s: the name of the tensor '%.*s' is too long, or holds a NUL",
                             source->tensor->file, WE_STR_ARG(name));
-    *origin = (struct origin){c->set, source, we_quantizer_best(), false};
+    *origin = (struct origin){c->set, source, p->quantizer, false};
     *w = (struct we_weight){.name = copy, .quant = source->quant, .maker = &maker, .from = origin};
     shape_of(source, w);
     bool quantised = source->quant.mode != WE_QUANT_NONE;
@@ -266,7 +267,7 @@ we_status we_checkpoint_plan(const struct we_checkpoint *checkpoint, const struc
                              struct we_arena *arena, struct we_new_model *model, struct we_error *error)
 {
     *model = (struct we_new_model){.quantise = options->quantize, .dequantise = options->dequantize};
-    struct planner p = {checkpoint, options, arena, model, .error = error};
+    struct planner p = {checkpoint, options, arena, model, .quantizer = we_quantizer_best(), .error = error};
     we_status status = choose_dtype(checkpoint, options, &p.dtype, error);
     if (status == WE_OK && options->quantize)
         status = we_predicate_init(&p.predicate, options, &checkpoint->tensors, arena, error);

@@ -2,6 +2,8 @@
 
 #include "base/fs.h"
 
+#include <stdio.h>
+
 /* What is converted, from file to plan; released by free_source. */
 struct source {
     struct we_arena arena;
@@ -18,7 +20,8 @@ static void free_source(struct source *s)
     we_arena_free(&s->arena);
 }
 
-static we_status open_source(struct source *s, const char *path, const char *dtype, struct we_error *error)
+static we_status open_source(struct source *s, const char *path, const struct we_convert_options *options,
+                             struct we_error *error)
 {
     we_status status = we_gguf_open(path, &s->gguf, error);
     if (status == WE_OK)
@@ -30,7 +33,7 @@ static we_status open_source(struct source *s, const char *path, const char *dty
         status = we_error_set(error, WE_INVALID_FORMAT, "%s: it has %u tokens, but 'token_embd.weight' only %u rows", path,
                               s->vocab.count, s->config.vocab_size);
     if (status == WE_OK)
-        status = we_gguf_plan_make(s->gguf, &s->config, dtype, &s->arena, &s->plan, error);
+        status = we_gguf_plan_make(s->gguf, &s->config, options, &s->arena, &s->plan, error);
     return status;
 }
 
@@ -66,6 +69,20 @@ static we_status write_texts(struct source *s, const char *directory, struct we_
     return status;
 }
 
+/* What the user may want to know of the result. */
+static void tell(const struct source *s, const struct we_weights *weights, const struct we_convert_options *options)
+{
+    char note[256];
+    uint64_t values = 0;
+    we_gguf_plan_note(&s->plan, options, note);
+    for (size_t i = 0; i < weights->count; i++)
+        values += weights->list[i].rows * weights->list[i].in;
+    if (options->quantize && values)
+        snprintf(note, sizeof note, "%.3f bits per weight", 8.0 * (double)we_weights_bytes(weights) / (double)values);
+    if (note[0] && options->on_note)
+        options->on_note(options->context, note);
+}
+
 static we_status write_directory(struct source *s, const char *destination, uint64_t shard_bytes,
                                  const struct we_convert_options *options, struct we_error *error)
 {
@@ -86,6 +103,8 @@ static we_status write_directory(struct source *s, const char *destination, uint
         status = we_weights_write(&weights, output.temporary, shard_bytes, options, error);
     if (status == WE_OK)
         status = we_output_commit(&output, error);
+    if (status == WE_OK)
+        tell(s, &weights, options);
     we_output_abort(&output);
     return status;
 }
@@ -93,11 +112,10 @@ static we_status write_directory(struct source *s, const char *destination, uint
 we_status we_convert_gguf(const char *source, const char *destination, uint64_t shard_bytes,
                           const struct we_convert_options *options, struct we_error *error)
 {
+    static const struct we_convert_options none;
     struct source s = {0};
-    if (options && (options->quantize || options->dequantize))
-        return we_error_set(error, WE_UNSUPPORTED, "%s: a GGUF file keeps its quantisation; convert it, then convert the result",
-                            source);
-    we_status status = open_source(&s, source, options ? options->dtype : NULL, error);
+    options = options ? options : &none;
+    we_status status = open_source(&s, source, options, error);
     if (status == WE_OK)
         status = write_directory(&s, destination, shard_bytes, options, error);
     free_source(&s);

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "convert/weights.h"
 #include "format/gguf.h"
+#include "tensor/quantize.h"
 
 /* ---- gguf_config.c: the metadata, as the families' configs have it ---- */
 
@@ -40,7 +41,9 @@ struct we_gguf_weight {
     bool vector;
     uint32_t permuted_heads;     /* rows of each head are stored for interleaved rope; 0: they are not */
     struct we_quant quant;
+    bool exact;                  /* quantised as in the file; else through floats, if it is quantised here or there */
     enum we_dtype dtype;         /* of the data, or of scales and biases */
+    const struct we_quantizer *quantizer; /* the best one: asking the processor takes long */
 };
 
 struct we_gguf_plan {
@@ -51,10 +54,12 @@ struct we_gguf_plan {
 };
 
 /* Every tensor must be one that the family has, and of the shape that the config says; others are refused by name. */
-we_status we_gguf_plan_make(const struct we_gguf *gguf, const struct we_gguf_config *config, const char *dtype,
-                            struct we_arena *arena, struct we_gguf_plan *plan, struct we_error *error);
-/* The format that `weight` takes in the model, by its type in the file; false if that type cannot be converted. */
-bool we_gguf_quant(uint32_t ggml_type, struct we_quant *quant);
+we_status we_gguf_plan_make(const struct we_gguf *gguf, const struct we_gguf_config *config,
+                            const struct we_convert_options *options, struct we_arena *arena, struct we_gguf_plan *plan,
+                            struct we_error *error);
+/* "but quantised again, with 8 bits: 12 of type Q6_K": what did not keep its values though nobody asked for it; empty if
+ * there is nothing to tell. */
+void we_gguf_plan_note(const struct we_gguf_plan *plan, const struct we_convert_options *options, char note[256]);
 /* Its values. */
 uint64_t we_gguf_weight_parameters(const struct we_gguf_weight *weight);
 
@@ -67,11 +72,9 @@ we_status we_convert_pool(struct we_pool **pool, struct we_error *error);
 size_t we_gguf_row_bytes(const struct we_gguf_weight *weight);
 /* Where row `row` of the model lies in the file. */
 const unsigned char *we_gguf_source_row(const struct we_gguf_weight *weight, uint32_t row);
-/* One row of blocks to MLX's form: packed (in), scales and biases (in / 32). False if dtype cannot hold a scale. */
-bool we_gguf_convert_blocks(const struct we_gguf_weight *weight, const unsigned char *source, unsigned char *packed, void *scales,
-                            void *biases);
-/* One row of F32, F16 or BF16 to weight->dtype. False if it cannot hold a value. */
-bool we_gguf_convert_floats(const struct we_gguf_weight *weight, const unsigned char *source, unsigned char *out);
+/* One row: packed (in), scales and biases (in / group_size), or plain values. False if dtype cannot hold one of them. */
+bool we_gguf_make_row(const struct we_gguf_weight *weight, const unsigned char *source, unsigned char *out, unsigned char *scales,
+                      unsigned char *biases);
 /* Whether float16 or bfloat16 hold every value (of scales and biases, if the weight is quantised) exactly. */
 void we_gguf_exactness(const struct we_gguf_weight *weight, bool *f16, bool *bf16);
 enum we_dtype we_gguf_float_type(uint32_t ggml_type);

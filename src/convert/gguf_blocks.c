@@ -1,35 +1,12 @@
-/* Blocks of GGUF: 32 values each. Element j of a block of 4 or 5 bits shares a byte with element j + 16, and the fifth
- * bits stand together, a bit for each element; MLX has the values of a row in one stream of bits.
- *   Q4_0: d, 16 bytes         w = d (q - 8)          Q4_1: d, m, 16 bytes        w = d q + m
- *   Q5_0: d, 4, 16 bytes      w = d (q - 16)         Q5_1: d, m, 4, 16 bytes     w = d q + m
- *   Q8_0: d, 32 signed bytes  w = d q, and q + 128 is the same bits with the highest turned over */
+/* Rows of a GGUF file to rows of the model: exactly where MLX has a format with the same values, through floats else. */
 #include "convert/convert.h"
+
+#include "convert/gguf_decode.h"
+#include "tensor/quantize.h"
 
 #include <math.h>
 
-struct block_layout {
-    uint32_t bytes;   /* of a block */
-    uint32_t values;  /* offset of the low bits */
-    uint32_t fifth;   /* offset of the fifth bits; 0: none */
-    bool has_minimum; /* m, else the bias is -offset * d */
-    float offset;
-};
-
-static struct block_layout layout(uint32_t type)
-{
-    switch (type) {
-    case WE_GGML_Q4_0:
-        return (struct block_layout){18, 2, 0, false, 8};
-    case WE_GGML_Q4_1:
-        return (struct block_layout){20, 4, 0, true, 0};
-    case WE_GGML_Q5_0:
-        return (struct block_layout){22, 6, 2, false, 16};
-    case WE_GGML_Q5_1:
-        return (struct block_layout){24, 8, 4, true, 0};
-    default:
-        return (struct block_layout){34, 2, 0, false, 128};
-    }
-}
+enum { PIECE = WE_GGUF_LARGEST_BLOCK }; /* values at a time: whole blocks, and whole groups of every size */
 
 enum we_dtype we_gguf_float_type(uint32_t type)
 {
@@ -38,9 +15,9 @@ enum we_dtype we_gguf_float_type(uint32_t type)
 
 size_t we_gguf_row_bytes(const struct we_gguf_weight *w)
 {
-    if (w->quant.mode == WE_QUANT_NONE)
-        return (size_t)w->in * we_dtype_size(we_gguf_float_type(w->tensor->type));
-    return (size_t)w->in / 32 * layout(w->tensor->type).bytes;
+    const struct we_gguf_format *format = we_gguf_format(w->tensor->type);
+    return format ? (size_t)w->in / format->values * format->bytes
+                  : (size_t)w->in * we_dtype_size(we_gguf_float_type(w->tensor->type));
 }
 
 const unsigned char *we_gguf_source_row(const struct we_gguf_weight *w, uint32_t row)
@@ -52,81 +29,97 @@ const unsigned char *we_gguf_source_row(const struct we_gguf_weight *w, uint32_t
     return (const unsigned char *)w->tensor->data + row * we_gguf_row_bytes(w);
 }
 
-static void block_scale(const struct block_layout *l, const unsigned char *block, float *scale, float *bias)
-{
-    *scale = we_load_float(block, WE_F16, 0);
-    *bias = l->has_minimum ? we_load_float(block, WE_F16, 1) : -l->offset * *scale;
-}
-
-/* Elements 2k and 2k + 1 come from the bytes 2k and 2k + 1: low halves for the first 16 elements, high ones after. */
-static void pack_4_bits(const unsigned char *values, unsigned char *out)
-{
-    for (int k = 0; k < 8; k++) {
-        unsigned a = values[2 * k], b = values[2 * k + 1];
-        out[k] = (unsigned char)((a & 15) | b << 4);
-        out[k + 8] = (unsigned char)(a >> 4 | (b & 0xF0));
-    }
-}
-
-/* Eight values of 5 bits fill five bytes. */
-static void pack_5_bits(const unsigned char *values, const unsigned char *fifth, unsigned char *out)
-{
-    for (int group = 0; group < 4; group++) {
-        uint64_t bits = 0;
-        for (int i = 0; i < 8; i++) {
-            int j = group * 8 + i;
-            uint64_t q = (j < 16 ? values[j] & 15u : values[j - 16] >> 4u) | (fifth[j / 8] >> (j % 8) & 1u) << 4;
-            bits |= q << (5 * i);
-        }
-        for (int i = 0; i < 5; i++)
-            out[group * 5 + i] = (unsigned char)(bits >> (8 * i));
-    }
-}
-
 /* Whether a value that is finite stays so. */
 static bool stays_finite(const void *data, enum we_dtype dtype, size_t index, float value)
 {
     return !isfinite(value) || isfinite(we_load_float(data, dtype, index));
 }
 
-bool we_gguf_convert_blocks(const struct we_gguf_weight *w, const unsigned char *source, unsigned char *packed, void *scales,
-                            void *biases)
+/* The same values in MLX's form. */
+static bool copy_blocks(const struct we_gguf_weight *w, const struct we_gguf_format *format, const unsigned char *source,
+                        unsigned char *packed, unsigned char *scales, unsigned char *biases)
 {
-    const struct block_layout l = layout(w->tensor->type);
+    const struct we_quantizer *quantizer = w->quantizer;
     bool ok = true;
-    for (uint32_t g = 0; g < w->in / 32; g++, source += l.bytes) {
-        unsigned char *out = packed + (size_t)g * 4 * w->quant.bits;
-        if (w->quant.bits == 4)
-            pack_4_bits(source + l.values, out);
-        else if (w->quant.bits == 5)
-            pack_5_bits(source + l.values, source + l.fifth, out);
-        else
-            for (int i = 0; i < 32; i++)
-                out[i] = source[l.values + (uint32_t)i] ^ 0x80;
-        float scale, bias;
-        block_scale(&l, source, &scale, &bias);
-        we_store_float(scales, w->dtype, g, scale);
-        we_store_float(biases, w->dtype, g, bias);
-        ok = ok && stays_finite(scales, w->dtype, g, scale) && stays_finite(biases, w->dtype, g, bias);
+    struct we_gguf_block block;
+    uint32_t groups = format->values / format->group;
+    for (uint32_t b = 0; b < w->in / format->values; b++, source += format->bytes) {
+        we_gguf_decode(format->type, source, &block);
+        quantizer->pack(block.numbers, w->quant.bits, format->values, packed + (size_t)b * format->values / 8 * w->quant.bits);
+        if (w->quant.mode != WE_QUANT_AFFINE) {
+            memcpy(scales + b * groups, block.codes, groups);
+            continue;
+        }
+        for (uint32_t g = 0; g < groups; g++) {
+            size_t at = (size_t)b * groups + g;
+            we_store_float(scales, w->dtype, at, block.scales[g]);
+            we_store_float(biases, w->dtype, at, block.biases[g]);
+            ok = ok && stays_finite(scales, w->dtype, at, block.scales[g]) &&
+                 stays_finite(biases, w->dtype, at, block.biases[g]);
+        }
     }
     return ok;
 }
 
-bool we_gguf_convert_floats(const struct we_gguf_weight *w, const unsigned char *source, unsigned char *out)
+/* Values [at, at + count) of a row as float32: whole blocks. */
+static void decode_piece(const struct we_gguf_weight *w, const struct we_gguf_format *format, const unsigned char *source,
+                         uint32_t at, uint32_t count, float *out)
 {
-    enum we_dtype type = we_gguf_float_type(w->tensor->type);
-    bool ok = true;
-    if (type == w->dtype) {
-        memcpy(out, source, we_gguf_row_bytes(w));
-        return true;
+    struct we_gguf_block block;
+    if (format == NULL) {
+        enum we_dtype type = we_gguf_float_type(w->tensor->type);
+        we_floats_to_f32(source + (size_t)at * we_dtype_size(type), type, count, out);
+        return;
     }
-    for (uint32_t i = 0; i < w->in; i++) {
-        float value = we_load_float(source, type, i);
-        we_store_float(out, w->dtype, i, value);
-        ok = ok && stays_finite(out, w->dtype, i, value);
+    source += (size_t)at / format->values * format->bytes;
+    for (uint32_t done = 0; done < count; done += format->values, source += format->bytes, out += format->values) {
+        we_gguf_decode(format->type, source, &block);
+        if (format->quant.mode == WE_QUANT_AFFINE) {
+            for (uint32_t i = 0; i < format->values; i++)
+                out[i] = block.scales[i / format->group] * (float)block.numbers[i] + block.biases[i / format->group];
+        } else {
+            unsigned char packed[PIECE / 2];
+            w->quantizer->pack(block.numbers, 4, format->values, packed);
+            we_dequantize_row(format->quant, packed, block.codes, NULL, WE_U8, format->values, out);
+        }
+        for (uint32_t i = 0; i < format->values; i++)
+            out[i] += 0.0f; /* no -0, whatever the sign of a scale is */
+    }
+}
+
+static bool through_floats(const struct we_gguf_weight *w, const struct we_gguf_format *format, const unsigned char *source,
+                           unsigned char *out, unsigned char *scales, unsigned char *biases)
+{
+    const struct we_quantizer *quantizer = w->quantizer;
+    bool affine = w->quant.mode == WE_QUANT_AFFINE, ok = true;
+    size_t size = we_dtype_size(w->dtype);
+    for (uint32_t at = 0; at < w->in; at += PIECE) {
+        float values[PIECE];
+        unsigned char cast[PIECE * 4];
+        uint32_t count = w->in - at < PIECE ? w->in - at : PIECE;
+        decode_piece(w, format, source, at, count, values);
+        ok = quantizer->cast(values, WE_F32, count, w->quant.mode == WE_QUANT_NONE ? out + at * size : cast, w->dtype) && ok;
+        if (w->quant.mode == WE_QUANT_NONE)
+            continue;
+        size_t group = at / w->quant.group_size * (affine ? size : 1);
+        quantizer->quantize(w->quant, cast, w->dtype, w->dtype, count, out + (size_t)at / 8 * w->quant.bits, scales + group,
+                            affine ? biases + group : NULL);
     }
     return ok;
 }
+
+bool we_gguf_make_row(const struct we_gguf_weight *w, const unsigned char *source, unsigned char *out, unsigned char *scales,
+                      unsigned char *biases)
+{
+    const struct we_gguf_format *format = we_gguf_format(w->tensor->type);
+    if (format && w->exact)
+        return copy_blocks(w, format, source, out, scales, biases);
+    if (format == NULL && w->quant.mode == WE_QUANT_NONE)
+        return w->quantizer->cast(source, we_gguf_float_type(w->tensor->type), w->in, out, w->dtype);
+    return through_floats(w, format, source, out, scales, biases);
+}
+
+/* ---- which types hold all values ---- */
 
 static bool same(float a, float b)
 {
@@ -139,31 +132,69 @@ static void note_value(float value, bool *f16, bool *bf16)
     *bf16 = *bf16 && same(we_f32_from_bf16(we_bf16_from_f32(value)), value);
 }
 
-void we_gguf_exactness(const struct we_gguf_weight *w, bool *f16, bool *bf16)
+/* Scales and biases that are float16 in the file, or the scale times a power of two: the same digits, with an exponent that may
+ * be too large. */
+static bool is_simple(const struct we_gguf_weight *w, uint32_t *grows)
 {
-    enum we_dtype type = we_gguf_float_type(w->tensor->type);
-    bool quantised = w->quant.mode != WE_QUANT_NONE;
-    *f16 = true;
-    *bf16 = !quantised && type != WE_F16; /* a float16 that came from elsewhere is rarely a bfloat16: not worth a look */
-    if (!quantised && type == WE_F16)
-        return;
-    const struct block_layout l = layout(w->tensor->type);
-    if (l.has_minimum && quantised)
-        return; /* d and m are float16 in the file */
-    size_t row_bytes = we_gguf_row_bytes(w);
-    uint32_t grows = l.offset == 8 ? 3 : l.offset == 16 ? 4 : 7;
-    bool look = true; /* bfloat16 holds what is bfloat16 already */
-    for (uint32_t row = 0; row < w->rows && look; row++, look = *f16 || (*bf16 && type == WE_F32)) {
-        const unsigned char *source = (const unsigned char *)w->tensor->data + row * row_bytes;
-        if (!quantised) {
-            for (uint32_t i = 0; i < w->in && (*f16 || *bf16); i++)
-                note_value(we_load_float(source, type, i), f16, bf16);
+    uint32_t type = w->tensor->type;
+    *grows = type == WE_GGML_Q4_0 ? 3 : type == WE_GGML_Q5_0 ? 4 : 7;
+    return w->exact && (type == WE_GGML_Q4_0 || type == WE_GGML_Q5_0 || type == WE_GGML_Q8_0 || type == WE_GGML_IQ4_NL);
+}
+
+static void look_at_scales(const struct we_gguf_weight *w, const struct we_gguf_format *format, const unsigned char *source,
+                           bool *f16)
+{
+    struct we_gguf_block block;
+    uint32_t grows;
+    bool simple = is_simple(w, &grows), bf16 = false;
+    for (uint32_t b = 0; b < w->in / format->values && *f16; b++, source += format->bytes) {
+        uint32_t exponent = source[1] >> 2 & 31;
+        if (simple) {
+            *f16 = exponent == 31 || exponent + grows < 31;
             continue;
         }
-        /* The bias is the scale times a power of two: the same digits, with an exponent that may be too large. */
-        for (uint32_t g = 0; g < w->in / 32; g++, source += l.bytes) {
-            uint32_t exponent = source[1] >> 2 & 31;
-            *f16 = *f16 && (exponent == 31 || exponent + grows < 31);
+        we_gguf_decode(format->type, source, &block);
+        for (uint32_t g = 0; g < format->values / format->group; g++) {
+            note_value(block.scales[g], f16, &bf16);
+            note_value(block.biases[g], f16, &bf16);
         }
+    }
+}
+
+/* What is quantised again is rounded in any case: it must only not be too large. */
+static void look_at_values(const struct we_gguf_weight *w, const struct we_gguf_format *format, const unsigned char *source,
+                           bool *f16, bool *bf16)
+{
+    for (uint32_t at = 0; at < w->in && (*f16 || *bf16); at += PIECE) {
+        float values[PIECE];
+        uint32_t count = w->in - at < PIECE ? w->in - at : PIECE;
+        decode_piece(w, format, source, at, count, values);
+        for (uint32_t i = 0; i < count; i++)
+            if (w->quant.mode == WE_QUANT_NONE)
+                note_value(values[i], f16, bf16);
+            else
+                *f16 = *f16 && !(fabsf(values[i]) >= 65504 && isfinite(values[i]));
+    }
+}
+
+void we_gguf_exactness(const struct we_gguf_weight *w, bool *f16, bool *bf16)
+{
+    const struct we_gguf_format *format = we_gguf_format(w->tensor->type);
+    uint32_t type = w->tensor->type;
+    *f16 = true;
+    /* A float16 that came from elsewhere is rarely a bfloat16: not worth a look. */
+    *bf16 = format ? w->exact && w->quant.mode != WE_QUANT_AFFINE : w->quant.mode == WE_QUANT_NONE && type != WE_GGML_F16;
+    if (*bf16 && format)
+        return; /* its scales are bytes */
+    if ((format == NULL && type == WE_GGML_F16) || (w->exact && (type == WE_GGML_Q4_1 || type == WE_GGML_Q5_1)))
+        return; /* float16 in the file */
+    size_t row_bytes = we_gguf_row_bytes(w);
+    bool look = true; /* bfloat16 holds what is bfloat16 already */
+    for (uint32_t row = 0; row < w->rows && look; row++, look = *f16 || (*bf16 && type == WE_GGML_F32)) {
+        const unsigned char *source = (const unsigned char *)w->tensor->data + row * row_bytes;
+        if (w->exact)
+            look_at_scales(w, format, source, f16);
+        else
+            look_at_values(w, format, source, f16, bf16);
     }
 }

@@ -55,17 +55,19 @@ static void write_id(struct we_buf *out, const char *key, uint32_t id)
 /* The block itself: the format of most modules, and an entry for each module that differs from it. */
 static void write_quantization(struct we_buf *out, const char *key, const struct we_gguf_plan *plan)
 {
-    we_buf_printf(out, "    \"%s\": {\n        \"group_size\": %u,\n        \"bits\": %u,\n        \"mode\": \"affine\"", key,
-                  plan->defaults.group_size, plan->defaults.bits);
+    struct we_quant most = plan->defaults;
+    we_buf_printf(out, "    \"%s\": {\n        \"group_size\": %u,\n        \"bits\": %u,\n        \"mode\": \"%s\"", key,
+                  most.group_size, most.bits, we_quant_mode_name(most.mode));
     for (size_t i = 0; i < plan->count; i++) {
         const struct we_gguf_weight *w = &plan->weights[i];
-        if (w->vector || (w->quant.mode != WE_QUANT_NONE && w->quant.bits == plan->defaults.bits))
+        struct we_quant quant = w->quant;
+        if (w->vector || (quant.mode == most.mode && quant.bits == most.bits && quant.group_size == most.group_size))
             continue;
-        if (w->quant.mode == WE_QUANT_NONE)
+        if (quant.mode == WE_QUANT_NONE)
             we_buf_printf(out, ",\n        \"%s\": false", w->module);
         else
-            we_buf_printf(out, ",\n        \"%s\": {\"group_size\": %u, \"bits\": %u, \"mode\": \"affine\"}", w->module,
-                          w->quant.group_size, w->quant.bits);
+            we_buf_printf(out, ",\n        \"%s\": {\"group_size\": %u, \"bits\": %u, \"mode\": \"%s\"}", w->module,
+                          quant.group_size, quant.bits, we_quant_mode_name(quant.mode));
     }
     we_buf_append_c(out, "\n    },\n");
 }

@@ -1,6 +1,8 @@
 #include "convert/convert.h"
 
 #include "base/system.h"
+#include "convert/gguf_decode.h"
+#include "convert/predicate.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,46 +22,28 @@ struct planner {
     struct we_arena *arena;
     struct we_gguf_plan *plan;
     bool *used; /* (tensors of the file) */
+    const struct we_quantizer *quantizer;
     struct we_error *error;
 };
 
-bool we_gguf_quant(uint32_t type, struct we_quant *quant)
+static we_status check_type(const struct planner *p, const struct we_gguf_tensor *tensor, struct we_gguf_weight *weight)
 {
-    uint32_t bits = 0;
-    switch (type) {
-    case WE_GGML_F32:
-    case WE_GGML_F16:
-    case WE_GGML_BF16:
-        *quant = (struct we_quant){WE_QUANT_NONE, 0, 0};
-        return true;
-    case WE_GGML_Q4_0:
-    case WE_GGML_Q4_1:
-        bits = 4;
-        break;
-    case WE_GGML_Q5_0:
-    case WE_GGML_Q5_1:
-        bits = 5;
-        break;
-    case WE_GGML_Q8_0:
-        bits = 8;
-        break;
-    default:
-        return false;
+    const struct we_gguf_format *format = we_gguf_format(tensor->type);
+    if (format) {
+        weight->quant = format->quant;
+        weight->exact = format->exact;
+        return WE_OK;
     }
-    *quant = (struct we_quant){WE_QUANT_AFFINE, bits, 32};
-    return true;
-}
-
-static we_status check_type(const struct planner *p, const struct we_gguf_tensor *tensor, struct we_quant *quant)
-{
-    if (we_gguf_quant(tensor->type, quant))
+    if (tensor->type == WE_GGML_F32 || tensor->type == WE_GGML_F16 || tensor->type == WE_GGML_BF16)
         return WE_OK;
     const char *name = we_ggml_type_name(tensor->type);
     char number[32];
     snprintf(number, sizeof number, "%u", tensor->type);
-    return we_error_set(p->error, WE_UNSUPPORTED,
-                        "%s: tensor '%.*s' has the type %s; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 can be converted",
-                        p->config->path, WE_STR_ARG(tensor->name), name ? name : number);
+    return we_error_set(
+        p->error, WE_UNSUPPORTED,
+        "%s: tensor '%.*s' has the type %s; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, "
+        "IQ4_XS, MXFP4 and NVFP4 can be converted",
+        p->config->path, WE_STR_ARG(tensor->name), name ? name : number);
 }
 
 static const char *layer_name(const struct planner *p, const char *prefix, uint32_t layer, const char *name)
@@ -85,8 +69,15 @@ static we_status add(struct planner *p, const struct rule *rule, const char *nam
                             "%s: tensor '%s' has %u dimensions, %llu x %llu, where the metadata calls for %u x %u",
                             p->config->path, name, tensor->num_dims, (unsigned long long)tensor->shape[1],
                             (unsigned long long)tensor->shape[0], vector ? 1 : rule->rows, vector ? rule->rows : rule->in);
-    struct we_gguf_weight weight = {tensor, module, rule->suffix, (uint32_t)rows, (uint32_t)in, vector, rule->heads};
-    we_status status = check_type(p, tensor, &weight.quant);
+    struct we_gguf_weight weight = {.tensor = tensor,
+                                    .module = module,
+                                    .suffix = rule->suffix,
+                                    .rows = (uint32_t)rows,
+                                    .in = (uint32_t)in,
+                                    .vector = vector,
+                                    .permuted_heads = rule->heads,
+                                    .quantizer = p->quantizer};
+    we_status status = check_type(p, tensor, &weight);
     if (status != WE_OK)
         return status;
     if (vector && weight.quant.mode != WE_QUANT_NONE)
@@ -176,6 +167,97 @@ static we_status check_leftovers(const struct planner *p)
     return WE_OK;
 }
 
+/* ---- other formats than those of the file ---- */
+
+static bool is_vector(const struct we_gguf_weight *w)
+{
+    return w->vector || strcmp(w->suffix, "weight") != 0;
+}
+
+static bool same_quant(struct we_quant a, struct we_quant b)
+{
+    return a.mode == b.mode && a.bits == b.bits && a.group_size == b.group_size;
+}
+
+static void dequantise(struct we_gguf_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        plan->weights[i].quant = (struct we_quant){WE_QUANT_NONE, 0, 0};
+        plan->weights[i].exact = false;
+    }
+}
+
+/* The predicate looks for the layers in the names of all weights. */
+static we_status model_tensors(const struct planner *p, struct we_model_tensors *tensors)
+{
+    size_t count = p->plan->count;
+    struct we_tensor *names = we_arena_array(p->arena, count, sizeof *names);
+    *tensors = (struct we_model_tensors){
+        .list = we_arena_array(p->arena, count, sizeof *tensors->list), .count = count, .num_layers = p->config->num_layers};
+    if (names == NULL || tensors->list == NULL)
+        return we_error_memory(p->error, "the list of tensors");
+    for (size_t i = 0; i < count; i++) {
+        names[i].name = we_str_c(p->plan->weights[i].module);
+        tensors->list[i].tensor = &names[i];
+    }
+    return WE_OK;
+}
+
+static we_status quantise(struct planner *p, const struct we_convert_options *options)
+{
+    struct we_model_tensors tensors;
+    struct we_predicate predicate = {0};
+    struct we_buf entry = {0};
+    we_status status = model_tensors(p, &tensors);
+    if (status == WE_OK)
+        status = we_predicate_init(&predicate, options, &tensors, p->arena, p->error);
+    p->plan->defaults = predicate.quant;
+    for (size_t i = 0; i < p->plan->count && status == WE_OK; i++) {
+        struct we_gguf_weight *w = &p->plan->weights[i];
+        struct we_quant before = w->quant;
+        if (is_vector(w))
+            continue;
+        status = we_predicate_for(&predicate, w->module, w->in, &w->quant, &entry, p->error);
+        w->exact = w->exact && same_quant(before, w->quant);
+        we_buf_clear(&entry);
+    }
+    we_buf_free(&entry);
+    return status;
+}
+
+static we_status change_formats(struct planner *p, const struct we_convert_options *options)
+{
+    if (options->quantize && options->dequantize)
+        return we_error_set(p->error, WE_INVALID_ARGUMENT, "a model is quantised or dequantised, not both");
+    if (options->dequantize)
+        dequantise(p->plan);
+    return options->quantize ? quantise(p, options) : WE_OK;
+}
+
+void we_gguf_plan_note(const struct we_gguf_plan *plan, const struct we_convert_options *options, char note[256])
+{
+    size_t used = 0;
+    note[0] = '\0';
+    for (size_t i = 0; i < plan->count && !options->quantize && !options->dequantize; i++) {
+        const struct we_gguf_weight *w = &plan->weights[i];
+        const struct we_gguf_format *format = we_gguf_format(w->tensor->type);
+        uint32_t count = 0;
+        if (format == NULL || format->exact)
+            continue;
+        bool first = true;
+        for (size_t k = 0; k < plan->count; k++) {
+            bool same = plan->weights[k].tensor->type == format->type;
+            first = first && !(same && k < i);
+            count += same;
+        }
+        int n = first && used < 200
+                    ? snprintf(note + used, 256 - used, "%s%u of type %s",
+                               used ? ", " : "but quantised again, with 8 bits: ", count, we_ggml_type_name(format->type))
+                    : 0;
+        used += (size_t)n;
+    }
+}
+
 /* ---- element types ---- */
 
 struct exactness {
@@ -261,18 +343,18 @@ static we_status choose_types(struct planner *p, const char *dtype)
 /* The formats that most values have. */
 static void count_formats(struct we_gguf_plan *plan)
 {
-    uint64_t by_bits[9] = {0}, by_dtype[WE_DTYPE_COUNT] = {0}, most = 0;
+    uint64_t by_dtype[WE_DTYPE_COUNT] = {0}, most = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct we_gguf_weight *w = &plan->weights[i];
-        uint64_t values = we_gguf_weight_parameters(w);
-        by_bits[w->quant.bits] += w->quant.mode == WE_QUANT_NONE ? 0 : values;
-        by_dtype[w->dtype] += values;
-    }
-    for (uint32_t bits = 2; bits <= 8; bits++)
-        if (by_bits[bits] > most) {
-            most = by_bits[bits];
-            plan->defaults = (struct we_quant){WE_QUANT_AFFINE, bits, 32};
+        uint64_t values = 0;
+        by_dtype[w->dtype] += we_gguf_weight_parameters(w);
+        for (size_t k = 0; k < plan->count && w->quant.mode != WE_QUANT_NONE; k++)
+            values += same_quant(plan->weights[k].quant, w->quant) ? we_gguf_weight_parameters(&plan->weights[k]) : 0;
+        if (values > most) {
+            most = values;
+            plan->defaults = w->quant;
         }
+    }
     most = 0;
     for (int dtype = WE_F32; dtype <= WE_BF16; dtype++)
         if (by_dtype[dtype] > most) {
@@ -281,12 +363,13 @@ static void count_formats(struct we_gguf_plan *plan)
         }
 }
 
-we_status we_gguf_plan_make(const struct we_gguf *gguf, const struct we_gguf_config *config, const char *dtype,
-                            struct we_arena *arena, struct we_gguf_plan *plan, struct we_error *error)
+we_status we_gguf_plan_make(const struct we_gguf *gguf, const struct we_gguf_config *config,
+                            const struct we_convert_options *options, struct we_arena *arena, struct we_gguf_plan *plan,
+                            struct we_error *error)
 {
     *plan = (struct we_gguf_plan){.dtype = WE_F16};
     size_t count = we_gguf_tensor_count(gguf);
-    struct planner p = {gguf, config, arena, plan, we_arena_array(arena, count, sizeof(bool)), error};
+    struct planner p = {gguf, config, arena, plan, we_arena_array(arena, count, sizeof(bool)), we_quantizer_best(), error};
     plan->weights = we_arena_array(arena, count, sizeof *plan->weights); /* each tensor has one place at most */
     if (p.used == NULL || plan->weights == NULL)
         return we_error_memory(error, "the list of tensors");
@@ -294,9 +377,14 @@ we_status we_gguf_plan_make(const struct we_gguf *gguf, const struct we_gguf_con
     if (status == WE_OK)
         status = check_leftovers(&p);
     if (status == WE_OK)
-        status = choose_types(&p, dtype);
+        status = change_formats(&p, options);
+    if (status == WE_OK)
+        status = choose_types(&p, options->dtype);
+    struct we_quant wanted = plan->defaults;
     if (status == WE_OK)
         count_formats(plan);
+    if (options->quantize)
+        plan->defaults = wanted;
     return status;
 }
 

@@ -12,13 +12,12 @@ static bool make_rows(const struct we_weight *weight, uint64_t first, uint64_t c
                       unsigned char *biases)
 {
     const struct we_gguf_weight *w = ((const struct origin *)weight->from)->weight;
-    size_t row = we_weight_row_bytes(weight), groups = we_weight_scale_row_bytes(weight);
+    size_t row = we_weight_row_bytes(weight), scale_row = we_weight_scale_row_bytes(weight),
+           bias_row = we_weight_bias_row_bytes(weight);
     bool ok = true;
-    for (uint64_t i = 0; i < count && ok; i++) {
-        const unsigned char *source = we_gguf_source_row(w, (uint32_t)(first + i));
-        ok = groups ? we_gguf_convert_blocks(w, source, out + i * row, scales + i * groups, biases + i * groups)
-                    : we_gguf_convert_floats(w, source, out + i * row);
-    }
+    for (uint64_t i = 0; i < count && ok; i++)
+        ok = we_gguf_make_row(w, we_gguf_source_row(w, (uint32_t)(first + i)), out + i * row,
+                              scale_row ? scales + i * scale_row : NULL, bias_row ? biases + i * bias_row : NULL);
     return ok;
 }
 

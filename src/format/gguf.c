@@ -6,8 +6,6 @@
 
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { MAX_NESTING = 4, MAX_DIMS = 4 };
 

@@ -34,8 +34,11 @@ enum we_ggml_type { /* of a tensor, with the numbers of the format */
                     WE_GGML_Q4_K = 12,
                     WE_GGML_Q5_K = 13,
                     WE_GGML_Q6_K = 14,
+                    WE_GGML_IQ4_NL = 20,
+                    WE_GGML_IQ4_XS = 23,
                     WE_GGML_BF16 = 30,
-                    WE_GGML_MXFP4 = 39
+                    WE_GGML_MXFP4 = 39,
+                    WE_GGML_NVFP4 = 40
 };
 
 struct we_gguf_value {

@@ -20,11 +20,14 @@ struct we_quantizer {
     void (*dequantize)(struct we_quant quant, const void *packed, const void *scales, const void *biases,
                        enum we_dtype scale_dtype, size_t count, void *values, enum we_dtype to);
 
+    /* (count) values of `bits` (2, 3, 4, 5, 6, 8), one in each byte, into a packed row; count is a multiple of 8. */
+    void (*pack)(const uint8_t *values, uint32_t bits, size_t count, void *packed);
+
     /* From one type of floats to another (or the same); false if a finite value became infinite. */
     bool (*cast)(const void *values, enum we_dtype from, size_t count, void *out, enum we_dtype to);
 };
 
-/* The best one for this processor. */
+/* The best one for this processor. Asking it may take microseconds: ask once. */
 const struct we_quantizer *we_quantizer_best(void);
 /* Those that this processor can run, the best one last; their number. */
 size_t we_quantizers(const struct we_quantizer *list[4]);

@@ -228,6 +228,13 @@ static inline void unpack(const unsigned char *packed, uint32_t bits, size_t cou
     memcpy(out, x, count);
 }
 
+static void pack_row(const uint8_t *values, uint32_t bits, size_t count, void *packed)
+{
+    unsigned char *out = packed;
+    for (size_t at = 0; at < count; at += LARGEST_GROUP, out += LARGEST_GROUP / 8 * bits)
+        pack(values + at, bits, count - at < LARGEST_GROUP ? count - at : LARGEST_GROUP, out);
+}
+
 /* ---- affine ---- */
 
 /* A NaN is passed over, as mlx's comparisons do. */
@@ -451,4 +458,4 @@ static void dequantize(struct we_quant quant, const void *packed, const void *sc
 }
 
 extern const struct we_quantizer JOIN(we_quantizer_, WE_QUANTIZE_ISA);
-const struct we_quantizer JOIN(we_quantizer_, WE_QUANTIZE_ISA) = {TEXT(WE_QUANTIZE_ISA), quantize, dequantize, cast};
+const struct we_quantizer JOIN(we_quantizer_, WE_QUANTIZE_ISA) = {TEXT(WE_QUANTIZE_ISA), quantize, dequantize, pack_row, cast};

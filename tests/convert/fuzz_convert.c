@@ -8,17 +8,12 @@
 
 static void convert_rows(const struct we_gguf_weight *w)
 {
-    bool quantised = w->quant.mode != WE_QUANT_NONE;
-    size_t element = we_dtype_size(w->dtype), row = quantised ? we_quant_row_bytes(w->quant, w->in) : w->in * element;
-    size_t groups = quantised ? we_quant_row_groups(w->quant, w->in) * element : 1;
-    unsigned char *out = malloc(row ? row : 1), *scales = malloc(groups), *biases = malloc(groups); /* not a byte to spare */
-    for (uint32_t i = 0; out && scales && biases && i < w->rows; i++) {
-        const unsigned char *source = we_gguf_source_row(w, i);
-        if (quantised)
-            we_gguf_convert_blocks(w, source, out, scales, biases);
-        else
-            we_gguf_convert_floats(w, source, out);
-    }
+    struct we_weight weight = {.rows = w->rows, .in = w->in, .quant = w->quant, .dtype = w->dtype};
+    size_t row = we_weight_row_bytes(&weight), scale_row = we_weight_scale_row_bytes(&weight),
+           bias_row = we_weight_bias_row_bytes(&weight);
+    unsigned char *out = malloc(row ? row : 1), *scales = malloc(scale_row + !scale_row), *biases = malloc(bias_row + !bias_row);
+    for (uint32_t i = 0; out && scales && biases && i < w->rows; i++) /* not a byte to spare */
+        we_gguf_make_row(w, we_gguf_source_row(w, i), out, scales, biases);
     free(out);
     free(scales);
     free(biases);
@@ -44,10 +39,15 @@ static void convert(const struct we_gguf *gguf, struct we_arena *arena, struct w
     bool has_vocab = we_gguf_has_vocab(gguf);
     if (has_vocab && we_gguf_vocab_read(gguf, "fuzz", arena, &vocab, &error) != WE_OK)
         return;
-    if (we_gguf_plan_make(gguf, &config, NULL, arena, &plan, &error) != WE_OK)
-        return;
-    for (size_t i = 0; i < plan.count; i++)
-        convert_rows(&plan.weights[i]);
+    static const struct we_convert_options other[4] = {
+        {0}, {.dequantize = true}, {.quantize = true, .q_bits = 3, .q_group_size = 32}, {.quantize = true, .q_mode = "nvfp4"}};
+    /* One way for each file, or two: all of them would take too long. */
+    for (size_t k = we_gguf_tensor_count(gguf) + config.vocab_size; k != SIZE_MAX; k = k % 4 ? 0 : SIZE_MAX) {
+        if (we_gguf_plan_make(gguf, &config, &other[k % 4], arena, &plan, &error) != WE_OK)
+            return;
+        for (size_t i = 0; i < plan.count; i++)
+            convert_rows(&plan.weights[i]);
+    }
     if (we_gguf_write_config(&config, &plan, has_vocab ? &vocab : NULL, out, &error) == WE_OK)
         check_json(out, arena);
     if (!has_vocab)

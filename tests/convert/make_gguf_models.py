@@ -11,6 +11,7 @@ import sys
 import zlib
 
 import gguf
+import mlx.core as mx
 import numpy as np
 import sentencepiece
 from gguf import GGMLQuantizationType as Q
@@ -99,14 +100,37 @@ def permute(weight, heads):
     return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
+AGAIN = (Q.Q2_K, Q.Q3_K, Q.Q6_K)  # groups of 16 with two digits: quantised again, with 8 bits
+# Where the float16 numbers of a block stand, in bytes.
+HALVES = {Q.Q2_K: (80, 82), Q.Q3_K: (108,), Q.Q4_K: (0, 2), Q.Q5_K: (0, 2), Q.Q6_K: (208,), Q.IQ4_XS: (0,), Q.IQ4_NL: (0,), Q.NVFP4: ()}
+
+
+def random_blocks(rng, kind, shape):
+    """What gguf cannot quantise itself: random bits, with scales that make sense."""
+    values, size = gguf.GGML_QUANT_SIZES[kind]
+    data = rng.integers(0, 256, (shape[0], shape[1] // values, size), dtype=np.uint8)
+    for at in HALVES[kind]:
+        halves = (rng.standard_normal(data.shape[:2]) / 64).astype(np.float16)
+        data[:, :, at:at + 2] = halves[:, :, None].view(np.uint8)
+    if kind == Q.NVFP4:
+        data[:, :, :4] = rng.choice(np.array([0, 1, 7, 8, 0x38, 0x3F, 0x41, 0x7E, 0x7F], np.uint8), (*data.shape[:2], 4))
+    return data.reshape(shape[0], -1)
+
+
+def quantised_again(values, dtype=mx.float16):
+    """What 8 bits in groups of 32 make of float32 values, computed in `dtype`."""
+    w, scales, biases = mx.quantize(mx.array(values).astype(dtype), group_size=32, bits=8, stream=mx.cpu)
+    return np.array(mx.dequantize(w, scales.astype(mx.float32), biases.astype(mx.float32), group_size=32, bits=8, stream=mx.cpu))
+
+
 class Model:
     def __init__(self, name, arch, kind, hidden=32, ff=64, layers=1, heads=4, kv_heads=2, vocab=40, vocabulary=None, tied=False,
-                 biases=False, rope=None, kinds=None, scale=0.5, context=256, rope_dims=None, norm_kind=Q.F32):
+                 biases=False, rope=None, kinds=None, scale=0.5, context=256, rope_dims=None, norm_kind=Q.F32, head_dim=None):
         self.rng = np.random.default_rng(zlib.crc32(name.encode()))
         self.arch, self.kind, self.kinds, self.scale, self.norm_kind = arch, kind, kinds or {}, scale, norm_kind
         self.writer = gguf.GGUFWriter(str(OUT / f"{name}.gguf"), arch)
         self.tensors, golden = {}, {}
-        w, head_dim = self.writer, hidden // heads
+        w, head_dim = self.writer, head_dim or hidden // heads
         ids = template = None
         if vocabulary:
             vocab, write, ids, template, generation = vocabulary
@@ -120,6 +144,9 @@ class Model:
         w.add_head_count_kv(kv_heads)
         w.add_layer_norm_rms_eps(1e-5)
         w.add_rope_dimension_count(rope_dims or head_dim)
+        if head_dim * heads != hidden:
+            w.add_key_length(head_dim)
+            w.add_value_length(head_dim)
         w.add_rope_freq_base(500000.0 if rope == "llama3" else 10000.0)
         config = {"model_type": arch, "hidden_size": hidden, "intermediate_size": ff, "num_hidden_layers": layers,
                   "num_attention_heads": heads, "num_key_value_heads": kv_heads, "vocab_size": vocab, "rms_norm_eps": 1e-5,
@@ -137,9 +164,9 @@ class Model:
             g, m = f"blk.{i}.", f"model.layers.{i}."
             self.norm(g + "attn_norm", m + "input_layernorm", hidden)
             if arch == "llama":
-                for letter, rows, count in (("q", hidden, heads), ("k", kv, kv_heads), ("v", kv, 0)):
+                for letter, rows, count in (("q", head_dim * heads, heads), ("k", kv, kv_heads), ("v", kv, 0)):
                     self.add(f"{g}attn_{letter}", f"{m}self_attn.{letter}_proj", (rows, hidden), count, biases)
-                self.add(g + "attn_output", m + "self_attn.o_proj", (hidden, hidden), 0, biases)
+                self.add(g + "attn_output", m + "self_attn.o_proj", (hidden, head_dim * heads), 0, biases)
                 self.add(g + "ffn_gate", m + "mlp.gate_proj", (ff, hidden), 0, biases)
                 self.add(g + "ffn_up", m + "mlp.up_proj", (ff, hidden), 0, biases)
             else:
@@ -193,8 +220,9 @@ class Model:
     def add(self, name, module, shape, heads=0, bias=False):
         kind = self.kinds.get(name.split(".")[-1], self.kind)
         values = self.rng.standard_normal(shape).astype(np.float32) * np.float32(self.scale)
-        data = gguf.quants.quantize(values, kind)
-        self.expect(module + ".weight", gguf.quants.dequantize(data, kind))
+        data = random_blocks(self.rng, kind, shape) if kind in HALVES else gguf.quants.quantize(values, kind)
+        values = gguf.quants.dequantize(data, kind)
+        self.expect(module + ".weight", quantised_again(values) if kind in AGAIN else values)
         reorder = (lambda a: permute(a, heads)) if heads else (lambda a: a)
         self.writer.add_tensor(name + ".weight", np.ascontiguousarray(reorder(data)), raw_dtype=kind)
         if bias:
@@ -207,6 +235,26 @@ class Model:
         data = gguf.quants.quantize(values, self.norm_kind)
         self.expect(module + ".weight", gguf.quants.dequantize(data, self.norm_kind))
         self.writer.add_tensor(name + ".weight", data, raw_dtype=self.norm_kind)
+
+
+def random_model(rng, name):
+    """A model whose shapes, types and order of tensors nobody chose; its path."""
+    every = [Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.MXFP4, *HALVES]
+    large = rng.random() < 0.7
+    arch, unit = str(rng.choice(["llama", "phi3"])), 256 if large else 32
+    kinds = every if large else [k for k in every if gguf.GGML_QUANT_SIZES[k][0] <= 32]
+    hidden, heads, kv = unit * int(rng.integers(1, 3)), 8, int(rng.choice([1, 2, 4]))
+    small = [k for k in kinds if gguf.GGML_QUANT_SIZES[k][0] <= 32]
+    head_dim = None if arch == "phi3" or rng.random() < 0.5 else 8
+    ff = int(rng.integers(1, 4)) * (unit if rng.random() < 0.3 else 32)
+    pick = lambda width: (kinds if width % 256 == 0 else [k for k in small if width % gguf.GGML_QUANT_SIZES[k][0] == 0])  # noqa: E731
+    width = {"ffn_down": ff, "attn_output": (head_dim or hidden // heads) * heads}
+    names = ["token_embd", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "output"]
+    chosen = {n: (lambda options: options[int(rng.integers(len(options)))])(pick(width.get(n, hidden))) for n in names}
+    Model(name, arch, Q.F32, hidden=hidden, ff=ff, heads=heads, kv_heads=kv, head_dim=head_dim, vocab=int(rng.integers(20, 60)),
+          tied=bool(rng.random() < 0.5) and arch == "llama", biases=bool(rng.random() < 0.3) and arch == "llama", kinds=chosen,
+          layers=int(rng.integers(1, 3)), scale=float(rng.choice([0.02, 0.5, 3])), norm_kind=[Q.F32, Q.F16][int(rng.integers(2))])
+    return str(OUT / f"{name}.gguf")
 
 
 def main():
@@ -226,7 +274,11 @@ def main():
     Model("phi3-q4_0", "phi3", Q.Q4_0, vocabulary=spm(True), rope="longrope", kv_heads=4)
     Model("phi3-q8_0-large", "phi3", Q.Q8_0, scale=1e5, heads=2, kv_heads=1, rope_dims=12)  # -128 d is beyond float16
     Model("phi3-f16", "phi3", Q.F16, layers=2)
+    ks = {"token_embd": Q.Q6_K, "attn_q": Q.Q4_K, "attn_k": Q.Q5_K, "attn_v": Q.Q3_K, "attn_output": Q.IQ4_NL, "ffn_gate": Q.Q2_K,
+          "ffn_up": Q.IQ4_XS, "ffn_down": Q.MXFP4, "output": Q.NVFP4}
+    Model("llama-k", "llama", Q.F32, hidden=256, ff=32, head_dim=8, vocab=24, kinds=ks)
     (OUT / "goldens.json").write_text(json.dumps(goldens, separators=(",", ":")).replace('},"', '},\n"') + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -163,27 +163,27 @@ static void test_tensors(void **state)
 {
     (void)state;
     static const struct {
-        const char *name;
+        const char *model, *name;
         size_t offset; /* in the description: 0 dimensions, 4 and 12 the shape, 20 the type, 24 where it begins */
         uint32_t value;
         we_status status;
         const char *message;
     } cases[] = {
-        {"blk.0.ffn_up.weight", 0, 5, WE_INVALID_FORMAT, "dimensions"},
-        {"blk.0.ffn_up.weight", 4, 33, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
-        {"blk.0.ffn_up.weight", 4, 0, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
-        {"blk.0.ffn_up.weight", 8, 0x80000000, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
-        {"blk.0.ffn_up.weight", 12, 65, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
-        {"blk.0.ffn_up.weight", 12, 32, WE_INVALID_FORMAT, "where the metadata calls for 64 x 32"},
-        {"blk.0.ffn_up.weight", 20, 9999, WE_UNSUPPORTED, "has the type 9999"},
-        {"blk.0.ffn_up.weight", 20, 20, WE_UNSUPPORTED, "has the type IQ4_NL; F32, F16, BF16, Q4_0"},
-        {"blk.0.ffn_up.weight", 24, 7, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
-        {"blk.0.ffn_up.weight", 24, 1 << 30, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
-        {"blk.0.ffn_up.weight", 28, 0xFFFFFFFF, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 0, 5, WE_INVALID_FORMAT, "dimensions"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 4, 33, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 4, 0, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 8, 0x80000000, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 12, 65, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 12, 32, WE_INVALID_FORMAT, "where the metadata calls for 64 x 32"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 20, 9999, WE_UNSUPPORTED, "has the type 9999"},
+        {"llama-k", "blk.0.attn_q.weight", 20, 16, WE_UNSUPPORTED, "has the type IQ2_XXS; F32, F16, BF16, Q4_0"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 24, 7, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 24, 1 << 30, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
+        {"llama-q4_1", "blk.0.ffn_up.weight", 28, 0xFFFFFFFF, WE_INVALID_FORMAT, "blk.0.ffn_up.weight"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct we_buf data = {0};
-        read_model("llama-q4_1", &data);
+        read_model(cases[i].model, &data);
         set_u32(&data, tensor_at(&data, cases[i].name) + cases[i].offset, cases[i].value);
         refuse(&data, cases[i].status, cases[i].message);
         we_buf_free(&data);
@@ -212,7 +212,7 @@ static void test_truncated(void **state)
 static void test_damaged(void **state)
 {
     (void)state;
-    static const char *const models[] = {"llama-q4_0", "phi3-q4_0", "llama-q4_1"};
+    static const char *const models[] = {"llama-q4_0", "phi3-q4_0", "llama-k"};
     uint64_t random = 12345;
     size_t errors = 0;
     for (int i = 0; i < 600; i++) {

@@ -60,14 +60,19 @@ static float *values_of(const struct we_safetensors *set, struct we_str name, co
         we_floats_to_f32(t->data, t->dtype, rows * in, out);
     } else {
         const struct we_tensor *biases = part(set, module, "biases");
-        assert_non_null(biases);
-        assert_true(t->dtype == WE_U32 && t->shape[0] == rows && scales->shape[0] == rows && biases->shape[0] == rows);
-        assert_true(scales->shape[1] == in / 32 && biases->shape[1] == in / 32 && scales->dtype == biases->dtype);
-        struct we_quant quant = {WE_QUANT_AFFINE, (uint32_t)(t->shape[1] * 32 / in), 32};
-        size_t row = we_quant_row_bytes(quant, (uint32_t)in), group = in / 32 * we_dtype_size(scales->dtype);
+        uint32_t group_size = (uint32_t)(in / scales->shape[1]);
+        struct we_quant quant = {WE_QUANT_AFFINE, (uint32_t)(t->shape[1] * 32 / in), group_size};
+        if (scales->dtype == WE_U8)
+            quant.mode = group_size == 16 ? WE_QUANT_NVFP4 : WE_QUANT_MXFP4;
+        assert_true(we_quant_valid(quant) && in % group_size == 0 && (biases != NULL) == (quant.mode == WE_QUANT_AFFINE));
+        assert_true(t->dtype == WE_U32 && t->shape[0] == rows && scales->shape[0] == rows);
+        assert_true(biases == NULL ||
+                    (biases->shape[0] == rows && biases->shape[1] == scales->shape[1] && scales->dtype == biases->dtype));
+        size_t row = we_quant_row_bytes(quant, (uint32_t)in), group = in / group_size * we_dtype_size(scales->dtype);
         for (uint64_t r = 0; r < rows; r++)
             we_dequantize_row(quant, (const char *)t->data + r * row, (const char *)scales->data + r * group,
-                              (const char *)biases->data + r * group, scales->dtype, (uint32_t)in, out + r * in);
+                              biases ? (const char *)biases->data + r * group : NULL, scales->dtype, (uint32_t)in,
+                              out + r * in);
     }
     for (uint64_t i = 0; i < rows * in; i++)
         out[i] += 0.0f; /* no -0, as in the goldens */
@@ -89,14 +94,14 @@ static void check_tensors(const char *model, const char *directory, const struct
         for (size_t d = 0; d < shape->count; d++)
             count *= dims[d] = (uint64_t)shape->items[d].integer;
         float *values = values_of(set, tensors->keys[i], dims, shape->count);
-        bool quantised = part(set, we_str(tensors->keys[i].data, tensors->keys[i].length - 7), "scales") != NULL;
-        parts += quantised && we_str_ends_with(tensors->keys[i], we_str_c(".weight")) ? 3 : 1;
+        struct we_str module = we_str(tensors->keys[i].data, tensors->keys[i].length - 7);
+        bool weight = we_str_ends_with(tensors->keys[i], we_str_c(".weight"));
+        parts += 1 + (weight && part(set, module, "scales")) + (weight && part(set, module, "biases"));
         for (size_t v = 0; v < first->count; v++)
             if (values[v] != (float)first->items[v].number)
                 fail_msg("%s: %.*s[%zu] is %.9g, where %.9g was expected", model, WE_STR_ARG(tensors->keys[i]), v,
                          (double)values[v], first->items[v].number);
-        if (crc32_more(0, values, count * sizeof *values) !=
-            (uint32_t)we_json_get(&tensors->items[i], "crc32")->integer)
+        if (crc32_more(0, values, count * sizeof *values) != (uint32_t)we_json_get(&tensors->items[i], "crc32")->integer)
             fail_msg("%s: values of %.*s differ", model, WE_STR_ARG(tensors->keys[i]));
         free(values);
     }
@@ -176,7 +181,7 @@ static void check_tokenizer(const char *model, const char *directory, const stru
 static void test_models(void **state)
 {
     (void)state;
-    assert_int_equal(goldens->count, 12);
+    assert_int_equal(goldens->count, 13);
     for (size_t i = 0; i < goldens->count; i++) {
         char name[64];
         snprintf(name, sizeof name, "%.*s", WE_STR_ARG(goldens->keys[i]));

@@ -145,7 +145,7 @@ def load(path, **config_update):
     model.eval()
     mx.eval(model.parameters())
     for name, value in tree_flatten(model.parameters()):
-        assert value.dtype in (mx.float32, mx.uint32), (name, value.dtype)
+        assert value.dtype in (mx.float32, mx.uint32) or (name.endswith(".scales") and value.dtype == mx.uint8), (name, value.dtype)
     return model, config
 
 
