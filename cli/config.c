@@ -120,6 +120,14 @@ static bool print_json(const struct we_args *args)
         we_json_close(&json, '}');
     }
     we_json_close(&json, ']');
+    we_json_open(&json, "unreadable", '[');
+    for (size_t i = 0; we_settings_unreadable(args->settings, i, &line, &nearest); i++) {
+        we_json_open(&json, NULL, '{');
+        we_json_integer(&json, "line", line);
+        we_json_text(&json, "problem", nearest);
+        we_json_close(&json, '}');
+    }
+    we_json_close(&json, ']');
     we_json_open(&json, "mistyped", '[');
     for (size_t i = 0; we_settings_mistyped(args->settings, i, &name, &line, &nearest); i++) {
         we_json_open(&json, NULL, '{');
@@ -138,12 +146,14 @@ static int report_problems(const struct we_args *args)
 {
     int status = WE_EXIT_OK;
     struct we_error problem;
-    const char *name, *nearest;
+    const char *name, *nearest, *what;
     uint32_t line;
     we_out_flush();
     for (int i = 0; i < WE_NUM_SETTINGS; i++)
         if (we_settings_check_one(args->settings, (enum we_setting_id)i, &problem) != WE_OK)
             status = we_fail(args->command, &problem);
+    for (size_t i = 0; we_settings_unreadable(args->settings, i, &line, &what); i++)
+        fprintf(stderr, "%s:%u: passed over: %s\n", we_settings_file(args->settings), line, what);
     for (size_t i = 0; we_settings_mistyped(args->settings, i, &name, &line, &nearest); i++)
         fprintf(stderr, "%s:%u: %s is no name of a setting; did you mean %s?\n", we_settings_file(args->settings), line, name,
                 nearest);

@@ -35,8 +35,9 @@ static const char introduction[] =
     "- In double quotes `\\n \\r \\t \\\" \\\\ \\$` are escapes, and `${NAME}` is expanded; in single quotes only `\\'` and "
     "`\\\\` are special. A quoted\n"
     "  value may span lines.\n"
-    "- Of several lines with one name the last counts. An empty value counts as not set. Names that are not listed here do no "
-    "harm.\n"
+    "- Of several lines with one name the last counts. An empty value counts as not set.\n"
+    "- Names that are not listed here do no harm, nor do lines that cannot be read, unless they begin with a name that is;\n"
+    "  `whisperengine config` tells of such lines, and of names that are nearly one of these.\n"
     "- Relative paths in the file are meant from its folder; `~/` is the home folder.\n"
     "- `whisperengine use` changes the lines that say which model, and leaves all others as they are.\n";
 

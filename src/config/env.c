@@ -13,9 +13,18 @@ struct parser {
     void *context;
     struct we_buf value;
     size_t value_end; /* where its text ends */
+    struct we_env_problem problem; /* of the present line */
     struct we_error *error;
     we_status status; /* sticky */
 };
+
+/* The line is passed over. */
+static bool broken(struct parser *p, uint32_t line, const char *what)
+{
+    if (p->status == WE_OK)
+        p->problem = (struct we_env_problem){NULL, what, line};
+    return false;
+}
 
 static bool fail(struct parser *p, uint32_t line, const char *what)
 {
@@ -169,7 +178,7 @@ static bool read_quoted(struct parser *p)
     while (peek(p, 0) != quote) {
         int c = peek(p, 0);
         if (c == -1)
-            return fail(p, begin, quote == '"' ? "the quote (\") is never closed" : "the quote (') is never closed");
+            return broken(p, begin, quote == '"' ? "the quote (\") is never closed" : "the quote (') is never closed");
         if (c == '\\') {
             if (!append_escape(p, quote))
                 return false;
@@ -188,7 +197,7 @@ static bool read_quoted(struct parser *p)
     p->value_end = p->at;
     skip_blanks(p);
     if (!at_line_end(p) && peek(p, 0) != '#')
-        return fail(p, p->line, "there is text after the closing quote; quote the whole value, or write \\\" inside it");
+        return broken(p, p->line, "there is text after the closing quote; quote the whole value, or write \\\" inside it");
     return true;
 }
 
@@ -233,7 +242,7 @@ static bool read_entry(struct parser *p)
     skip_blanks(p);
     bool alone = at_line_end(p) || peek(p, 0) == '#';
     if (length == 0 || (!alone && peek(p, 0) != '='))
-        return fail(p, line, "NAME=VALUE was expected; a comment begins with #");
+        return broken(p, line, "NAME=VALUE was expected; a comment begins with #");
     if (alone) {
         skip_line(p);
         return true;
@@ -248,8 +257,50 @@ static bool read_entry(struct parser *p)
     p->value_end = from;
     bool ok = empty || (c == '"' || c == '\'' ? read_quoted(p) : read_plain(p));
     ok = ok && add_entry(p, name, line, from);
-    skip_line(p);
+    if (ok)
+        skip_line(p);
     return ok;
+}
+
+/* The name that a line begins with, behind blanks and "export". */
+static struct we_str first_name(const struct parser *p, size_t at)
+{
+    size_t length = 0;
+    for (int i = 0; i < 2; i++) {
+        at += length;
+        while (at < p->text.length && is_blank((unsigned char)p->text.data[at]))
+            at++;
+        length = name_length(p->text, at, ".-");
+        if (length != 6 || memcmp(p->text.data + at, "export", 6) != 0)
+            break;
+    }
+    return we_str(p->text.data + at, length);
+}
+
+/* Remembers what is wrong with the line that began at `at`, and goes on behind it: a quote that is never closed must not take
+ * the lines after it along. */
+static bool pass_over(struct parser *p, size_t at, uint32_t line)
+{
+    struct we_env *env = p->env;
+    if (p->status != WE_OK)
+        return false;
+    if (env->num_problems < WE_ENV_MAX_PROBLEMS) {
+        p->problem.name = we_arena_copy(&env->arena, first_name(p, at));
+        if (p->problem.name == NULL) {
+            p->status = we_error_memory(p->error, env->path);
+            return false;
+        }
+        env->problems[env->num_problems++] = p->problem;
+    }
+    p->at = at;
+    p->line = line;
+    skip_line(p);
+    return true;
+}
+
+we_status we_env_problem_error(const struct we_env *env, const struct we_env_problem *problem, struct we_error *error)
+{
+    return we_error_set(error, WE_INVALID_FORMAT, "%s:%u: %s", env->path, problem->line, problem->what);
 }
 
 we_status we_env_parse(struct we_str text, const char *path, we_env_lookup *lookup, void *context, struct we_env *env,
@@ -259,7 +310,8 @@ we_status we_env_parse(struct we_str text, const char *path, we_env_lookup *look
     struct parser p = {.text = text, .line = 1, .env = env, .lookup = lookup, .context = context, .error = error};
     env->path = we_arena_copy(&env->arena, we_str_c(path));
     env->entries = we_arena_array(&env->arena, WE_ENV_MAX_ENTRIES, sizeof *env->entries);
-    if (env->path == NULL || env->entries == NULL)
+    env->problems = we_arena_array(&env->arena, WE_ENV_MAX_PROBLEMS, sizeof *env->problems);
+    if (env->path == NULL || env->entries == NULL || env->problems == NULL)
         p.status = we_error_memory(error, path);
     else if (text.length > WE_ENV_MAX_FILE)
         fail(&p, 1, "larger than the 262144 bytes that such a file may have");
@@ -267,8 +319,14 @@ we_status we_env_parse(struct we_str text, const char *path, we_env_lookup *look
         fail(&p, 1, "this is no text file: it has NUL bytes");
     if (we_str_starts_with(text, we_str_c("\xEF\xBB\xBF")))
         p.at = 3;
-    while (p.status == WE_OK && p.at < text.length && read_entry(&p))
-        continue;
+    while (p.status == WE_OK && p.at < text.length) {
+        size_t at = p.at;
+        uint32_t line = p.line;
+        if (!read_entry(&p) && !pass_over(&p, at, line))
+            break;
+    }
+    if (p.status == WE_OK && env->num_problems && env->count == 0)
+        p.status = we_env_problem_error(env, &env->problems[0], error);
     we_buf_free(&p.value);
     if (p.status != WE_OK)
         we_env_free(env);

@@ -94,6 +94,24 @@ static void replace_value(struct we_str text, const struct we_env_entry *entry, 
     we_buf_append(out, rest);
 }
 
+/* What was written reads as it should, and so does the rest: a quote that is open in a line that could not be read may close at
+ * one in the new value, and the file may have grown beyond what can be read. */
+static we_status check_change(const struct we_env *before, bool is_new, struct we_str text, const struct we_env_change *change,
+                              struct we_error *error)
+{
+    struct we_env after;
+    we_status status = we_env_parse(text, before->path, NULL, NULL, &after, error);
+    if (status != WE_OK)
+        return status;
+    const struct we_env_entry *entry = we_env_get(&after, change->name);
+    if (entry == NULL || strcmp(entry->value, change->value) != 0 || after.count != before->count + is_new)
+        status = before->num_problems
+                     ? we_env_problem_error(before, &before->problems[0], error)
+                     : we_error_set(error, WE_INVALID_ARGUMENT, "%s cannot be set in %s", change->name, before->path);
+    we_env_free(&after);
+    return status;
+}
+
 static we_status change_one(struct we_str text, const char *path, const struct we_env_change *change, struct we_buf *out,
                             struct we_error *error)
 {
@@ -106,14 +124,24 @@ static we_status change_one(struct we_str text, const char *path, const struct w
     if (status != WE_OK)
         return status;
     const struct we_env_entry *entry = we_env_get(&env, change->name);
+    for (size_t i = 0; status == WE_OK && i < env.num_problems; i++)
+        if (strcmp(env.problems[i].name, change->name) == 0)
+            status = we_env_problem_error(&env, &env.problems[i], error);
+    if (status != WE_OK)
+        goto done;
     if (entry == NULL)
         add_line(text, change, out);
     else if (strcmp(entry->value, change->value) == 0 && memchr(text.data + entry->from, '$', entry->to - entry->from) == NULL)
         we_buf_append(out, text); /* it is so already, however it is written */
     else
         replace_value(text, entry, change->value, out);
+    if (out->failed)
+        status = we_error_memory(error, path);
+    else
+        status = check_change(&env, entry == NULL, we_buf_str(out), change, error);
+done:
     we_env_free(&env);
-    return out->failed ? we_error_memory(error, path) : WE_OK;
+    return status;
 }
 
 we_status we_env_rewrite(struct we_str text, const char *path, const struct we_env_change *changes, size_t count,
@@ -128,12 +156,8 @@ we_status we_env_rewrite(struct we_str text, const char *path, const struct we_e
         now = next;
         next = swap;
     }
-    struct we_env env = {0};
-    if (status == WE_OK) /* it may have grown beyond what can be read */
-        status = we_env_parse(we_buf_str(&now), path, NULL, NULL, &env, error);
     if (status == WE_OK && !we_buf_append(out, we_buf_str(&now)))
         status = we_error_memory(error, path);
-    we_env_free(&env);
     we_buf_free(&now);
     we_buf_free(&next);
     return status;

@@ -130,6 +130,15 @@ static const char *default_file(struct we_arena *arena)
     return path && we_path_exists(path) && !we_path_is_directory(path) ? path : NULL;
 }
 
+static bool is_ours(const char *name)
+{
+    for (size_t i = 0; i < WE_NUM_SETTINGS; i++)
+        for (size_t j = 0; j < 4 && we_setting_row((enum we_setting_id)i)->environment[j]; j++)
+            if (strcmp(name, we_setting_row((enum we_setting_id)i)->environment[j]) == 0)
+                return true;
+    return false;
+}
+
 we_status we_settings_open(const char *config_file, struct we_settings **settings, struct we_error *error)
 {
     *settings = NULL;
@@ -140,6 +149,9 @@ we_status we_settings_open(const char *config_file, struct we_settings **setting
     const char *path = config_file ? config_file : default_file(&s->arena);
     if (path)
         status = we_env_read(path, environment_lookup, NULL, &s->env, error);
+    for (size_t i = 0; status == WE_OK && i < s->env.num_problems; i++)
+        if (is_ours(s->env.problems[i].name))
+            status = we_env_problem_error(&s->env, &s->env.problems[i], error);
     const struct we_env_entry *entry;
     const char *url = lookup(s, false, "LLM_CHAT_API_URL", &entry);
     if (url == NULL)
@@ -531,6 +543,15 @@ static const char *nearest_variable(const char *name)
             }
         }
     return nearest;
+}
+
+bool we_settings_unreadable(const struct we_settings *s, size_t index, uint32_t *line, const char **what)
+{
+    if (index >= s->env.num_problems)
+        return false;
+    *line = s->env.problems[index].line;
+    *what = s->env.problems[index].what;
+    return true;
 }
 
 bool we_settings_mistyped(const struct we_settings *s, size_t index, const char **name, uint32_t *line, const char **nearest)

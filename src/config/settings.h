@@ -106,7 +106,8 @@ enum we_source { WE_SOURCE_DEFAULT, WE_SOURCE_MODEL, WE_SOURCE_FILE, WE_SOURCE_E
 struct we_settings; /* opaque */
 
 /* Reads the process environment and the .env file: `config_file` (which must exist), or, if NULL, ./.env, or
- * else XDG_CONFIG_HOME/whisperengine/.env, or none. Errors: WE_INVALID_FORMAT with file and line. */
+ * else XDG_CONFIG_HOME/whisperengine/.env, or none. Errors: WE_INVALID_FORMAT with file and line, if one that cannot be read
+ * names a variable of ours, or none can be read. */
 we_status we_settings_open(const char *config_file, struct we_settings **settings, struct we_error *error);
 void we_settings_free(struct we_settings *settings);
 
@@ -121,6 +122,10 @@ we_status we_settings_set(struct we_settings *settings, enum we_setting_id id, c
 we_status we_settings_check(const struct we_settings *settings, struct we_error *error);
 /* The same for one setting of any group. */
 we_status we_settings_check_one(const struct we_settings *settings, enum we_setting_id id, struct we_error *error);
+
+/* The lines of .env that could not be read, and name none of our variables: the index-th, or false. Other programs may read
+ * them. */
+bool we_settings_unreadable(const struct we_settings *settings, size_t index, uint32_t *line, const char **what);
 
 /* The names in .env that are none of ours, but so near to one that they are probably mistyped: the index-th, or false. */
 bool we_settings_mistyped(const struct we_settings *settings, size_t index, const char **name, uint32_t *line,

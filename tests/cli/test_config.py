@@ -159,9 +159,18 @@ class Use(ConfigCase):
         self.bad(1, "use", "org/two", contains="a link to a file that is not there")
 
     def test_broken_file(self):
-        self.write("A=1\n{not: a .env file}\n")
-        self.bad(1, "use", "org/two", contains=".env:2: NAME=VALUE was expected")
-        self.assertEqual(self.read(), "A=1\n{not: a .env file}\n")
+        text = "A=1\nset -a\n[section]\nB='it is open\n"
+        self.write(text)
+        self.use("org/two")
+        self.assertEqual(self.read(), text + "LLM_CHAT_API_URL=mlx://org/two\nMLX_MODEL_NAME=org/two\n")
+        s, value, errors = self.config()
+        self.assertEqual([x["line"] for x in value["unreadable"]], [2, 3, 4])
+        self.assertIn(".env:2: passed over: NAME=VALUE was expected", errors)
+        self.assertEqual(s["model"]["line"], 5)
+        for text in ["A=1\nLLM_CHAT_API_URL: mlx://org/one\n", "{not: a .env file}\n"]:
+            self.write(text)
+            self.bad(1, "use", "org/two", contains=": NAME=VALUE was expected")
+            self.assertEqual(self.read(), text)
 
     def test_wrong_values_do_not_keep_from_switching(self):
         self.write("MLX_TEMPERATURE=hot\n")

@@ -20,9 +20,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     for (size_t i = 0; i < env.count; i++) {
         const struct we_env_entry *last = we_env_get(&env, env.entries[i].name);
+        if (env.entries[i].from > env.entries[i].to || env.entries[i].to > size)
+            abort();
         if (last == NULL || last < &env.entries[i] || strlen(last->value) > WE_ENV_MAX_VALUE || last->line == 0)
             abort();
     }
+    for (size_t i = 0; i < env.num_problems; i++)
+        if (env.problems[i].line == 0 || env.problems[i].what[0] == '\0')
+            abort();
     we_env_free(&env);
     return 0;
 }

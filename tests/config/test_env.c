@@ -22,10 +22,21 @@ static const char *lookup(void *context, const char *name)
     return strcmp(name, "HOME") == 0 ? "/home/me" : strcmp(name, "EMPTY") == 0 ? "" : NULL;
 }
 
-static we_status parse(struct we_str text, struct we_env *env, struct we_error *error)
+static we_status parse_all(struct we_str text, struct we_env *env, struct we_error *error)
 {
     char context[] = "context";
     return we_env_parse(text, "x/.env", lookup, context, env, error);
+}
+
+/* The same, where a line that cannot be read is an error. */
+static we_status parse(struct we_str text, struct we_env *env, struct we_error *error)
+{
+    we_status status = parse_all(text, env, error);
+    if (status == WE_OK && env->num_problems) {
+        status = we_env_problem_error(env, &env->problems[0], error);
+        we_env_free(env);
+    }
+    return status;
 }
 
 static void test_values(void **state)
@@ -162,6 +173,47 @@ static void test_errors_name_file_and_line(void **state)
     assert_non_null(strstr(error.message, "NUL"));
 }
 
+static void test_lines_that_cannot_be_read(void **state)
+{
+    (void)state;
+    struct we_env env;
+    struct we_error error;
+    const char *text = "set -a\n"
+                       "B: 1\n"
+                       "export C=\"x\"y\n"
+                       "D='never closed\n"
+                       "A=1\n"
+                       "[section]\n"
+                       "E=2 # it is\n"
+                       "2FA=3\n"
+                       "F=4";
+    const struct {
+        const char *name;
+        uint32_t line;
+    } problems[] = {{"set", 1}, {"B", 2}, {"C", 3}, {"D", 4}, {"", 6}, {"", 8}};
+    assert_int_equal(parse_all(we_str_c(text), &env, &error), WE_OK);
+    assert_int_equal(env.num_problems, sizeof problems / sizeof *problems);
+    for (size_t i = 0; i < env.num_problems; i++) {
+        assert_string_equal(env.problems[i].name, problems[i].name);
+        assert_int_equal(env.problems[i].line, problems[i].line);
+    }
+    assert_int_equal(env.count, 3);
+    assert_string_equal(we_env_get(&env, "A")->value, "1");
+    assert_int_equal(we_env_get(&env, "E")->line, 7);
+    assert_string_equal(we_env_get(&env, "F")->value, "4");
+    we_env_free(&env);
+    assert_int_equal(parse_all(we_str_c("<html>\n<p>hello</p>\n"), &env, &error), WE_INVALID_FORMAT); /* none can be read */
+    assert_non_null(strstr(error.message, "x/.env:1: "));
+    struct we_buf many = {0};
+    we_buf_append_c(&many, "A=1\n");
+    while (many.length < (size_t)WE_ENV_MAX_FILE - 20)
+        we_buf_append_c(&many, many.length % 2 ? "B=\"\n" : "B=' x\n");
+    assert_int_equal(parse_all(we_buf_str(&many), &env, &error), WE_OK); /* and at once */
+    assert_int_equal(env.num_problems, WE_ENV_MAX_PROBLEMS);
+    we_env_free(&env);
+    we_buf_free(&many);
+}
+
 static void test_lines_and_order(void **state)
 {
     (void)state;
@@ -266,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_errors_name_file_and_line),
+        cmocka_unit_test(test_lines_that_cannot_be_read),
         cmocka_unit_test(test_lines_and_order),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_files),

@@ -67,6 +67,8 @@ static void test_bytes(void **state)
         {"A='1' # so it is\n", "1", "A='1' # so it is\n"}, /* as it was, however it is written */
         {"B=1\nA=${B}\n", "1", "B=1\nA=1\n"},              /* but not if it depends on another */
         {"A=0\nA", "1", "A=1\nA"},
+        {"set -a\nA=0\n[x]\n", "1", "set -a\nA=1\n[x]\n"}, /* lines that cannot be read stay */
+        {"B='x\nC=1", "it", "B='x\nC=1\nA=it\n"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct we_buf out = {0};
@@ -110,7 +112,11 @@ static void refuse(const char *text, const char *name, const char *value, we_sta
 static void test_refusals(void **state)
 {
     (void)state;
-    refuse("B=1\n!\n", "A", "1", WE_INVALID_FORMAT, "x/.env:2: ");
+    refuse("!\n", "A", "1", WE_INVALID_FORMAT, "x/.env:1: ");
+    refuse("B=1\nexport A: 2\n", "A", "1", WE_INVALID_FORMAT, "x/.env:2: ");
+    refuse("B=1\nA=1\nA='2\n", "A", "3", WE_INVALID_FORMAT, "x/.env:3: the quote (') is never closed");
+    refuse("C='x\nB=1\n", "A", "x'", WE_INVALID_FORMAT,
+           "x/.env:1: the quote (') is never closed"); /* it would close there */
     refuse("", "", "1", WE_INVALID_ARGUMENT, "no name");
     refuse("", "9", "1", WE_INVALID_ARGUMENT, "no name");
     refuse("", "A B", "1", WE_INVALID_ARGUMENT, "no name");

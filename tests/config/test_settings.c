@@ -408,7 +408,15 @@ static void test_wrong_values_in_files_are_named(void **state)
     assert_int_equal(we_settings_check(s, &error), WE_INVALID_ARGUMENT);
     assert_string_equal(error.message, "MLX_TOP_P is \"9\", but a number from 0 to 1 was expected");
     we_settings_free(s);
-    write_file(".env", "A=1\n!\n");
+    unsetenv("MLX_TOP_P");
+    s = open_settings("A=1\nset -a\nMLX_SEED=3\n"); /* a line for others */
+    const char *what;
+    uint32_t line;
+    assert_int_equal(we_settings_integer(s, WE_SETTING_SEED), 3);
+    assert_true(we_settings_unreadable(s, 0, &line, &what) && line == 2);
+    assert_false(we_settings_unreadable(s, 1, &line, &what));
+    we_settings_free(s);
+    write_file(".env", "A=1\nMLX_SEED: 3\n"); /* one for us */
     assert_int_equal(we_settings_open(NULL, &s, &error), WE_INVALID_FORMAT);
     assert_null(s);
     assert_non_null(strstr(error.message, ".env:2: "));
