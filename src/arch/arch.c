@@ -1,30 +1,87 @@
-#include "arch/arch.h"
-#include "arch/bind.h"
 #include "arch/families.h"
 
 #include <stdlib.h>
 
 /* model_type -> family. Aliases are those of mlx-lm. */
-const struct we_family we_families[] = {
-    {"llama", we_describe_llama},
-    {"mistral", we_describe_llama},
-    {"phi3", we_describe_phi3},
-    {NULL, NULL},
+const struct we_model_type we_model_types[] = {
+    {"cohere", &we_family_cohere, NULL},
+    {"cohere2", &we_family_cohere2, NULL},
+    {"ernie4_5", &we_family_ernie4_5, NULL},
+    {"exaone4", &we_family_exaone4, NULL},
+    {"gemma", &we_family_gemma, NULL},
+    {"gemma2", &we_family_gemma2, NULL},
+    {"gemma3", &we_family_gemma3, we_text_part_gemma3},
+    {"gemma3_text", &we_family_gemma3_text, NULL},
+    {"glm4", &we_family_glm4, NULL},
+    {"granite", &we_family_granite, NULL},
+    {"helium", &we_family_helium, NULL},
+    {"hunyuan_v1_dense", &we_family_hunyuan_v1_dense, NULL},
+    {"internlm2", &we_family_internlm2, NULL},
+    {"internlm3", &we_family_internlm3, NULL},
+    {"iquestcoder", &we_family_llama, NULL},
+    {"llama", &we_family_llama, NULL},
+    {"llava", &we_family_llama, we_text_part_mistral3},
+    {"mimo", &we_family_mimo, NULL},
+    {"minicpm", &we_family_minicpm, NULL},
+    {"ministral3", &we_family_ministral3, NULL},
+    {"mistral", &we_family_llama, NULL},
+    {"mistral3", &we_family_ministral3, we_text_part_mistral3},
+    {"nemotron", &we_family_nemotron, NULL},
+    {"olmo", &we_family_olmo, NULL},
+    {"olmo2", &we_family_olmo2, NULL},
+    {"olmo3", &we_family_olmo3, NULL},
+    {"phi", &we_family_phi, NULL},
+    {"phi3", &we_family_phi3, NULL},
+    {"qwen2", &we_family_qwen2, NULL},
+    {"qwen3", &we_family_qwen3, NULL},
+    {"seed_oss", &we_family_seed_oss, NULL},
+    {"smollm3", &we_family_smollm3, NULL},
+    {"stablelm", &we_family_stablelm, NULL},
+    {"starcoder2", &we_family_starcoder2, NULL},
+    {"xverse", &we_family_llama, NULL},
+    {NULL, NULL, NULL},
 };
 
 const char *we_block_kind_name(enum we_block_kind kind)
 {
-    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention", "feed-forward"};
+    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention", "feed-forward", "mixture of experts"};
     return names[kind];
+}
+
+/* Changes of one character that make one name the other (Levenshtein, 1966); names are cut at MOST. */
+static size_t distance(struct we_str a, struct we_str b)
+{
+    enum { MOST = 48 };
+    size_t row[MOST + 1];
+    a.length = a.length < MOST ? a.length : MOST;
+    b.length = b.length < MOST ? b.length : MOST;
+    for (size_t j = 0; j <= b.length; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.length; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.length; j++) {
+            const size_t changed = corner + (a.data[i - 1] != b.data[j - 1]);
+            const size_t moved = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
+            corner = row[j];
+            row[j] = changed < moved ? changed : moved;
+        }
+    }
+    return row[b.length];
 }
 
 static we_status unknown_type(const struct we_arch_source *source, struct we_str model_type, struct we_error *error)
 {
     struct we_buf names = {0};
-    for (const struct we_family *family = we_families; family->model_type; family++)
-        we_buf_printf(&names, "%s%s", names.length ? ", " : "", family->model_type);
-    we_status status = we_error_set(error, WE_UNSUPPORTED, "%s: model_type '%.*s' is not implemented; these are: %.*s",
-                                    source->config.where, WE_STR_ARG(model_type), WE_STR_ARG(we_buf_str(&names)));
+    const char *nearest = we_model_types[0].name;
+    for (const struct we_model_type *type = we_model_types; type->name; type++) {
+        if (distance(model_type, we_str_c(type->name)) < distance(model_type, we_str_c(nearest)))
+            nearest = type->name;
+        we_buf_printf(&names, "%s%s", names.length ? ", " : "", type->name);
+    }
+    we_status status =
+        we_error_set(error, WE_UNSUPPORTED, "%s: model_type '%.*s' is not implemented; the nearest is '%s', and these are: %s",
+                     source->config.where, WE_STR_ARG(model_type), nearest, names.data ? names.data : "");
     we_buf_free(&names);
     return status;
 }
@@ -42,26 +99,55 @@ static uint64_t fingerprint(const struct we_safetensors *weights)
     return hash;
 }
 
-static we_status find_family(const struct we_arch_source *source, const struct we_family **family, struct we_error *error)
+/* The family and its defaults; for a text part also its config and the prefix of its weights. */
+static we_status find_family(const struct we_model_type *type, struct we_arch_source *source, struct we_build *build,
+                             struct we_error *error)
 {
+    build->family = type->family;
+    build->c = type->family->defaults;
+    if (type->text_part == NULL)
+        return WE_OK;
+    struct we_config text;
+    we_status status = we_config_object(&source->config, "text_config", source->arena, &text, error);
+    if (status != WE_OK)
+        return status;
+    if (text.json == NULL)
+        return we_error_set(error, WE_INVALID_FORMAT,
+                            "%s: model_type '%s' has its text model under text_config, which is absent", source->config.where,
+                            type->name);
+    build->family = type->text_part(&source->config, &text, &build->c, error);
+    if (build->family == NULL)
+        return error ? error->status : WE_INVALID_FORMAT;
+    source->config = text;
+    source->prefix = "language_model.";
+    return WE_OK;
+}
+
+/* `bindings` are the caller's, to be released with free_bindings; *family is set if the model_type is known. */
+static we_status describe(const struct we_arch_source *source, const struct we_family **family, struct we_bindings *bindings,
+                          struct we_decoder *decoder, struct we_error *error)
+{
+    *decoder = (struct we_decoder){0};
     struct we_str model_type;
     we_status status = we_config_require_string(&source->config, "model_type", &model_type, error);
     if (status != WE_OK)
         return status;
-    *family = we_families;
-    while ((*family)->model_type && !we_str_equal_c(model_type, (*family)->model_type))
-        (*family)++;
-    return (*family)->model_type ? WE_OK : unknown_type(source, model_type, error);
-}
-
-/* `bindings` are the caller's, to be released with free_bindings. */
-static we_status describe(const struct we_arch_source *source, const struct we_family *family, struct we_bindings *bindings,
-                          struct we_decoder *decoder, struct we_error *error)
-{
+    const struct we_model_type *type = we_model_types;
+    while (type->name && !we_str_equal_c(model_type, type->name))
+        type++;
+    if (type->name == NULL)
+        return unknown_type(source, model_type, error);
     struct we_arch_source bound = *source;
     bound.bindings = bindings;
-    *decoder = (struct we_decoder){.model_type = family->model_type, .fingerprint = fingerprint(source->weights)};
-    return family->describe(&bound, decoder, error);
+    struct we_build build = {.source = &bound, .decoder = decoder, .error = error};
+    decoder->model_type = type->name;
+    decoder->fingerprint = fingerprint(source->weights);
+    build.status = find_family(type, &bound, &build, error);
+    *family = build.family;
+    we_build_begin(&build);
+    if (build.status == WE_OK)
+        build.family->describe(&build);
+    return build.status;
 }
 
 static void free_bindings(struct we_bindings *bindings)
@@ -72,12 +158,9 @@ static void free_bindings(struct we_bindings *bindings)
 
 we_status we_arch_describe(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error)
 {
-    const struct we_family *family;
+    const struct we_family *family = NULL;
     struct we_bindings bindings = {0};
-    *decoder = (struct we_decoder){0};
-    we_status status = find_family(source, &family, error);
-    if (status == WE_OK)
-        status = describe(source, family, &bindings, decoder, error);
+    we_status status = describe(source, &family, &bindings, decoder, error);
     free_bindings(&bindings);
     return status;
 }
@@ -106,13 +189,11 @@ static void list_tensors(const struct we_safetensors *weights, const struct we_b
 
 we_status we_arch_tensors(const struct we_arch_source *source, struct we_model_tensors *tensors, struct we_error *error)
 {
-    const struct we_family *family;
+    const struct we_family *family = NULL;
     struct we_bindings bindings = {0};
     struct we_decoder decoder;
     *tensors = (struct we_model_tensors){0};
-    we_status status = find_family(source, &family, error);
-    if (status == WE_OK)
-        status = describe(source, family, &bindings, &decoder, error);
+    we_status status = describe(source, &family, &bindings, &decoder, error);
     if (status == WE_OK) {
         tensors->num_layers = decoder.num_layers;
         tensors->quant_predicate = family->quant_predicate;

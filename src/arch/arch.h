@@ -18,6 +18,7 @@ struct we_arch_source {
     const struct we_safetensors *weights;
     struct we_arena *arena;
     enum we_rope_compat rope_compat;
+    const char *prefix;           /* before the names of all modules; NULL: none. Set by we_arch_describe */
     struct we_bindings *bindings; /* set by we_arch_describe */
 };
 
@@ -28,13 +29,18 @@ we_status we_arch_describe(const struct we_arch_source *source, struct we_decode
 /* The same, but what is wanted is the list of the tensors that the model consists of (in the arena). */
 we_status we_arch_tensors(const struct we_arch_source *source, struct we_model_tensors *tensors, struct we_error *error);
 
-/* One row of the table of families. The last two may be left out: see we_model_tensors. */
-struct we_family {
-    const char *model_type;
-    we_status (*describe)(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
-    const char *quant_predicate, *keeps_dtype;
+/* One row of the table of families. */
+struct we_family;
+struct we_keys;
+struct we_model_type {
+    const char *name; /* model_type */
+    const struct we_family *family;
+    /* For the text part of a model of several kinds of input, whose config is the object text_config: the family, and
+     * *keys its defaults, as the outer config changes them; NULL after an error. Absent: the config itself is the family's. */
+    const struct we_family *(*text_part)(const struct we_config *outer, const struct we_config *text, struct we_keys *keys,
+                                         struct we_error *error);
 };
-/* Ended by a NULL model_type. */
-extern const struct we_family we_families[];
+/* Sorted by name; ended by a NULL name. */
+extern const struct we_model_type we_model_types[];
 
 #endif

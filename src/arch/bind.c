@@ -1,6 +1,5 @@
 #include "arch/bind.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -72,44 +71,72 @@ static we_status wrong_shape(const struct we_arch_source *source, const struct w
                         WE_STR_ARG(tensor->name), we_tensor_shape_text(tensor, found), source->config.where, expected);
 }
 
-/* A vector of floats of `length` values. */
-static we_status bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t length,
-                             struct we_vector *vector, struct we_error *error)
+/* Whether the tensor is (count, rows, columns), (rows, columns) without a count, or either without columns. */
+static bool has_shape(const struct we_tensor *tensor, uint32_t count, uint32_t rows, uint32_t columns)
+{
+    const uint64_t shape[] = {count, rows, columns};
+    const uint32_t skip = count ? 0 : 1, dims = (columns ? 3 : 2) - skip;
+    if (tensor->num_dims != dims)
+        return false;
+    for (uint32_t i = 0; i < dims; i++)
+        if (tensor->shape[i] != shape[skip + i])
+            return false;
+    return true;
+}
+
+static const char *shape_text(char text[64], uint32_t count, uint32_t rows, uint32_t columns)
+{
+    char last[16] = "", first[16] = "";
+    if (columns)
+        snprintf(last, sizeof last, ", %u", columns);
+    if (count)
+        snprintf(first, sizeof first, "%u, ", count);
+    snprintf(text, 64, "[%s%u%s]", first, rows, last);
+    return text;
+}
+
+/* Floats: (length), or with a count (count, length). */
+static we_status bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
+                             uint32_t length, struct we_vector *vector, struct we_error *error)
 {
     const struct we_tensor *tensor;
     we_status status = find(source, module, suffix, &tensor, error);
     if (status != WE_OK)
         return status;
-    char expected[48];
-    snprintf(expected, sizeof expected, "[%u]", length);
+    char expected[64];
     if (tensor == NULL)
-        return missing(source, module, suffix, expected, error);
-    if (tensor->num_dims != 1 || tensor->shape[0] != length)
-        return wrong_shape(source, tensor, expected, error);
+        return missing(source, module, suffix, shape_text(expected, count, length, 0), error);
+    if (!has_shape(tensor, count, length, 0))
+        return wrong_shape(source, tensor, shape_text(expected, count, length, 0), error);
     if (!we_dtype_is_float(tensor->dtype))
         return we_error_set(error, WE_UNSUPPORTED, "%s: tensor %.*s has the type %s, where F32, F16 or BF16 was expected",
                             tensor->file, WE_STR_ARG(tensor->name), we_dtype_name(tensor->dtype));
-    *vector = (struct we_vector){tensor->data, tensor->dtype, length};
+    *vector = (struct we_vector){tensor->data, tensor->dtype, (count ? count : 1) * length};
     return WE_OK;
 }
 
-we_status we_bind_rms_norm(const struct we_arch_source *source, const char *module, uint32_t width, float eps,
-                           struct we_norm *norm, struct we_error *error)
+we_status we_bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
+                         uint32_t length, struct we_vector *vector, struct we_error *error)
 {
     if (module == NULL)
         return we_error_memory(error, "the name of a module");
-    *norm = (struct we_norm){.kind = WE_NORM_RMS, .width = width, .eps = eps};
-    return bind_vector(source, module, "weight", width, &norm->weight, error);
+    return bind_vector(source, module, suffix, count, length, vector, error);
+}
+
+bool we_bind_exists(const struct we_arch_source *source, const char *module, const char *suffix)
+{
+    char name[300];
+    int n = snprintf(name, sizeof name, "%s.%s", module, suffix);
+    return n > 0 && (size_t)n < sizeof name && we_safetensors_find(source->weights, we_str(name, (size_t)n)) != NULL;
 }
 
 /* Scales or biases of a quantised linear: (rows, in / group_size). */
 static we_status check_groups(const struct we_arch_source *source, const struct we_tensor *tensor, enum we_dtype dtype,
-                              uint32_t rows, uint32_t groups, struct we_error *error)
+                              const struct we_linear *linear, uint32_t groups, struct we_error *error)
 {
-    char expected[48];
-    snprintf(expected, sizeof expected, "[%u, %u]", rows, groups);
-    if (tensor->num_dims != 2 || tensor->shape[0] != rows || tensor->shape[1] != groups)
-        return wrong_shape(source, tensor, expected, error);
+    char expected[64];
+    if (!has_shape(tensor, linear->count, linear->rows, groups))
+        return wrong_shape(source, tensor, shape_text(expected, linear->count, linear->rows, groups), error);
     if (tensor->dtype != dtype)
         return we_error_set(error, WE_INVALID_FORMAT, "%s: tensor %.*s has the type %s, where %s was expected", tensor->file,
                             WE_STR_ARG(tensor->name), we_dtype_name(tensor->dtype), we_dtype_name(dtype));
@@ -124,11 +151,10 @@ static we_status bind_quantized(const struct we_arch_source *source, struct we_q
     if (linear->in % quant.group_size != 0)
         return we_error_set(error, WE_INVALID_FORMAT, "%s: %u columns are no multiple of the group size %u", linear->name,
                             linear->in, quant.group_size);
-    char expected[48];
+    char expected[64];
     uint32_t words = (uint32_t)(we_quant_row_bytes(quant, linear->in) / 4);
-    snprintf(expected, sizeof expected, "[%u, %u]", linear->rows, words);
-    if (weight->num_dims != 2 || weight->shape[0] != linear->rows || weight->shape[1] != words)
-        return wrong_shape(source, weight, expected, error);
+    if (!has_shape(weight, linear->count, linear->rows, words))
+        return wrong_shape(source, weight, shape_text(expected, linear->count, linear->rows, words), error);
     if (weight->dtype != WE_U32)
         return we_error_set(error, WE_INVALID_FORMAT, "%s: tensor %.*s has the type %s, where U32 (packed) was expected",
                             weight->file, WE_STR_ARG(weight->name), we_dtype_name(weight->dtype));
@@ -139,11 +165,11 @@ static we_status bind_quantized(const struct we_arch_source *source, struct we_q
         return we_error_set(error, WE_UNSUPPORTED, "%s: tensor %.*s has the type %s, where F32, F16 or BF16 was expected",
                             scales->file, WE_STR_ARG(scales->name), we_dtype_name(dtype));
     uint32_t groups = we_quant_row_groups(quant, linear->in);
-    we_status status = check_groups(source, scales, dtype, linear->rows, groups, error);
+    we_status status = check_groups(source, scales, dtype, linear, groups, error);
     if (status == WE_OK && affine && biases == NULL)
         return missing(source, linear->name, "biases", "", error);
     if (status == WE_OK && affine)
-        status = check_groups(source, biases, dtype, linear->rows, groups, error);
+        status = check_groups(source, biases, dtype, linear, groups, error);
     linear->scales = scales->data;
     linear->biases = affine ? biases->data : NULL;
     linear->dtype = dtype;
@@ -153,12 +179,12 @@ static we_status bind_quantized(const struct we_arch_source *source, struct we_q
     return status;
 }
 
-we_status we_bind_linear(const struct we_arch_source *source, const char *module, uint32_t rows, uint32_t in, bool bias,
-                         struct we_linear *linear, struct we_error *error)
+we_status we_bind_linear(const struct we_arch_source *source, const char *module, uint32_t count, uint32_t rows, uint32_t in,
+                         bool bias, struct we_linear *linear, struct we_error *error)
 {
     if (module == NULL)
         return we_error_memory(error, "the name of a module");
-    *linear = (struct we_linear){.rows = rows, .in = in, .name = module};
+    *linear = (struct we_linear){.rows = rows, .in = in, .count = count, .next = rows, .name = module};
     const struct we_tensor *weight, *scales, *biases;
     we_status status = find(source, module, "weight", &weight, error);
     if (status == WE_OK)
@@ -167,10 +193,9 @@ we_status we_bind_linear(const struct we_arch_source *source, const char *module
         status = find(source, module, "biases", &biases, error);
     if (status != WE_OK)
         return status;
-    char expected[48];
-    snprintf(expected, sizeof expected, "[%u, %u]", rows, in);
+    char expected[64];
     if (weight == NULL)
-        return missing(source, module, "weight", expected, error);
+        return missing(source, module, "weight", shape_text(expected, count, rows, in), error);
     struct we_quant quant;
     status = we_quantization_for(&source->quantization, module, weight, scales, biases, in, &quant, error);
     if (status != WE_OK)
@@ -178,8 +203,8 @@ we_status we_bind_linear(const struct we_arch_source *source, const char *module
     linear->data = weight->data;
     if (quant.mode != WE_QUANT_NONE) {
         status = bind_quantized(source, quant, weight, scales, biases, linear, error);
-    } else if (weight->num_dims != 2 || weight->shape[0] != rows || weight->shape[1] != in) {
-        status = wrong_shape(source, weight, expected, error);
+    } else if (!has_shape(weight, count, rows, in)) {
+        status = wrong_shape(source, weight, shape_text(expected, count, rows, in), error);
     } else if (!we_dtype_is_float(weight->dtype)) {
         status = we_error_set(error, WE_UNSUPPORTED,
                               "%s: tensor %.*s has the type %s, where F32, F16 or BF16 was expected, or quantised weights "
@@ -194,7 +219,7 @@ we_status we_bind_linear(const struct we_arch_source *source, const char *module
         status = note_linear(source->bindings, &noted, error);
     }
     if (status == WE_OK && bias)
-        status = bind_vector(source, module, "bias", rows, &linear->bias, error);
+        status = bind_vector(source, module, "bias", count, rows, &linear->bias, error);
     return status;
 }
 
@@ -206,145 +231,26 @@ struct we_linear we_linear_view(const struct we_linear *fused, uint32_t first, u
     return view;
 }
 
-float we_attention_scale(uint32_t head_dim)
-{
-    return (float)(1 / sqrt((double)head_dim));
-}
-
 static int compare_pointers(const void *a, const void *b)
 {
     const struct we_tensor *x = *(const struct we_tensor *const *)a, *y = *(const struct we_tensor *const *)b;
     return x < y ? -1 : x > y;
 }
 
-/* What mlx-lm removes from checkpoints: old tables of rope, and the head of a model that is said to have none. */
-static bool is_passed_over(struct we_str name, bool tied)
-{
-    return we_str_find(name, we_str_c("self_attn.rotary_emb.inv_freq"), 0) != SIZE_MAX ||
-           (tied && we_str_starts_with(name, we_str_c("lm_head.")));
-}
-
-static we_status check_unused(const struct we_arch_source *source, bool tied, struct we_error *error)
+we_status we_bind_check_unused(const struct we_arch_source *source, bool (*is_passed_over)(const void *, struct we_str),
+                               const void *context, struct we_error *error)
 {
     struct we_bindings *used = source->bindings;
-    qsort(used->tensors, used->count, sizeof *used->tensors, compare_pointers);
+    if (used->count)
+        qsort(used->tensors, used->count, sizeof *used->tensors, compare_pointers);
     for (size_t i = 0; i < we_safetensors_count(source->weights); i++) {
         const struct we_tensor *tensor = we_safetensors_at(source->weights, i);
-        if (is_passed_over(tensor->name, tied) ||
+        if (is_passed_over(context, tensor->name) ||
             bsearch(&tensor, used->tensors, used->count, sizeof *used->tensors, compare_pointers))
             continue;
         return we_error_set(error, WE_INVALID_FORMAT,
-                            "%s: tensor %.*s is not one that %s calls for; the config may belong to another model", tensor->file,
-                            WE_STR_ARG(tensor->name), source->config.where);
+                            "%s: tensor %.*s is not one that %s calls for; the config may belong to another model",
+                            tensor->file, WE_STR_ARG(tensor->name), source->config.where);
     }
-    return WE_OK;
-}
-
-we_status we_bind_layer_norms(const struct we_arch_source *source, uint32_t index, uint32_t hidden_size, float eps,
-                              struct we_norm *input_norm, struct we_norm *post_attention_norm, struct we_error *error)
-{
-    we_status status = we_bind_rms_norm(source, we_bind_name(source, "model.layers.%u.input_layernorm", index), hidden_size, eps,
-                                        input_norm, error);
-    if (status == WE_OK)
-        status = we_bind_rms_norm(source, we_bind_name(source, "model.layers.%u.post_attention_layernorm", index), hidden_size,
-                                  eps, post_attention_norm, error);
-    return status;
-}
-
-we_status we_build_layer(const struct we_arch_source *source, const struct we_attention *attention,
-                         const struct we_norm *attention_norm, const struct we_feed_forward *feed_forward,
-                         const struct we_norm *feed_forward_norm, uint32_t state, struct we_layer *layer,
-                         struct we_error *error)
-{
-    struct parts {
-        struct we_attention attention;
-        struct we_feed_forward feed_forward;
-        struct we_block blocks[2];
-        struct we_step steps[2];
-    } *parts = we_arena_alloc(source->arena, sizeof *parts);
-    if (parts == NULL)
-        return we_error_memory(error, "the description of a layer");
-    parts->attention = *attention;
-    parts->feed_forward = *feed_forward;
-    parts->blocks[0] = (struct we_block){
-        .kind = WE_BLOCK_ATTENTION, .op.attention = &parts->attention, .pre_norm = *attention_norm, .state = state};
-    parts->blocks[1] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD,
-                                         .op.feed_forward = &parts->feed_forward,
-                                         .pre_norm = *feed_forward_norm,
-                                         .state = WE_NO_STATE};
-    for (int i = 0; i < 2; i++)
-        parts->steps[i] = (struct we_step){.blocks = &parts->blocks[i], .num_blocks = 1, .residual_multiplier = 1};
-    *layer = (struct we_layer){parts->steps, 2};
-    return WE_OK;
-}
-
-we_status we_bind_ends(const struct we_arch_source *source, bool tied, float norm_eps, struct we_decoder *decoder,
-                       struct we_error *error)
-{
-    decoder->embedding_multiplier = decoder->logit_multiplier = 1;
-    we_status status = we_bind_linear(source, "model.embed_tokens", decoder->vocab_size, decoder->hidden_size, false,
-                                      &decoder->embed_tokens, error);
-    if (status == WE_OK)
-        status = we_bind_rms_norm(source, "model.norm", decoder->hidden_size, norm_eps, &decoder->norm, error);
-    if (status == WE_OK && tied)
-        decoder->lm_head = decoder->embed_tokens;
-    else if (status == WE_OK)
-        status = we_bind_linear(source, "lm_head", decoder->vocab_size, decoder->hidden_size, false, &decoder->lm_head, error);
-    return status == WE_OK ? check_unused(source, tied, error) : status;
-}
-
-/* Dimensions beyond these are no model's; they keep every later product far from overflow. */
-static we_status check_range(const struct we_arch_source *source, const char *key, uint32_t value, uint32_t most,
-                             struct we_error *error)
-{
-    if (value >= 1 && value <= most)
-        return WE_OK;
-    return we_error_set(error, WE_INVALID_FORMAT, "%s: %s is %u, where a number from 1 to %u was expected",
-                        source->config.where, key, value, most);
-}
-
-we_status we_config_common(const struct we_arch_source *source, struct we_common_config *common, struct we_decoder *decoder,
-                           struct we_error *error)
-{
-    const struct we_config *config = &source->config;
-    *common = (struct we_common_config){0};
-    const struct {
-        const char *key;
-        uint32_t *value, most;
-    } required[] = {
-        {"hidden_size", &common->hidden_size, 1u << 20},
-        {"num_hidden_layers", &common->num_hidden_layers, 4096},
-        {"intermediate_size", &common->intermediate_size, 1u << 22},
-        {"num_attention_heads", &common->num_attention_heads, 4096},
-        {"vocab_size", &common->vocab_size, 1u << 24},
-    };
-    we_status status = WE_OK;
-    for (size_t i = 0; status == WE_OK && i < sizeof required / sizeof *required; i++) {
-        status = we_config_require_u32(config, required[i].key, required[i].value, error);
-        if (status == WE_OK)
-            status = check_range(source, required[i].key, *required[i].value, required[i].most, error);
-    }
-    if (status == WE_OK)
-        status = we_config_require_float(config, "rms_norm_eps", &common->rms_norm_eps, error);
-    common->num_key_value_heads = common->num_attention_heads;
-    if (status == WE_OK)
-        status = we_config_u32(config, "num_key_value_heads", &common->num_key_value_heads, error);
-    if (status == WE_OK)
-        status = check_range(source, "num_key_value_heads", common->num_key_value_heads, common->num_attention_heads, error);
-    if (status == WE_OK && common->num_attention_heads % common->num_key_value_heads != 0)
-        status = we_error_set(error, WE_INVALID_FORMAT, "%s: num_attention_heads %u is no multiple of num_key_value_heads %u",
-                              config->where, common->num_attention_heads, common->num_key_value_heads);
-    if (status == WE_OK)
-        status = we_config_u32(config, "max_position_embeddings", &common->max_position_embeddings, error);
-    if (status != WE_OK)
-        return status;
-    struct we_layer *layers = we_arena_array(source->arena, common->num_hidden_layers, sizeof *layers);
-    if (layers == NULL)
-        return we_error_memory(error, "the description of the layers");
-    decoder->layers = layers;
-    decoder->hidden_size = common->hidden_size;
-    decoder->vocab_size = common->vocab_size;
-    decoder->num_layers = decoder->num_states = common->num_hidden_layers;
-    decoder->context_length = common->max_position_embeddings;
     return WE_OK;
 }

@@ -23,6 +23,7 @@ struct we_linear {
     uint32_t bits, group_size;
     uint32_t rows, in;           /* of the view */
     uint32_t first, block, stride; /* block 0: rows are contiguous from `first` */
+    uint32_t count, next;          /* experts: so many views alike, each `next` tensor rows after the one before; 0: one */
     struct we_vector bias;       /* (tensor rows), viewed alike */
     const char *name;            /* module path, for errors */
 };
@@ -39,8 +40,21 @@ struct we_norm {
     enum we_norm_kind kind;
     uint32_t width;              /* values normalised together: hidden_size, head_dim, heads * head_dim */
     float eps, weight_offset;    /* y = x / rms(x) * (weight_offset + weight) */
-    struct we_vector weight, bias; /* (width); no weight: 1 */
+    struct we_vector weight, bias; /* (width), or (n, width) where every part has its own; no weight: 1 */
 };
+
+/* The norm of part i of n. */
+static inline struct we_norm we_norm_part(const struct we_norm *norm, uint32_t i)
+{
+    struct we_norm part = *norm;
+    struct we_vector *vectors[] = {&part.weight, &part.bias};
+    for (int v = 0; v < 2; v++)
+        if (vectors[v]->data && vectors[v]->length > norm->width) {
+            vectors[v]->data = (const char *)vectors[v]->data + (size_t)i * norm->width * we_dtype_size(vectors[v]->dtype);
+            vectors[v]->length = norm->width;
+        }
+    return part;
+}
 
 /* Rotary position embedding, reduced to tables by arch/rope.c. The angle of pair i at position p is p * inv_freq[i]. */
 enum we_rope_mode { WE_ROPE_SHORT = 0, WE_ROPE_LONG = 1 };
@@ -50,6 +64,10 @@ struct we_rope {
     bool interleaved;            /* pairs are (2i, 2i+1) ("traditional"), else (i, i + rotary_dim / 2) */
     const float *inv_freq[2];    /* (rotary_dim / 2) for each we_rope_mode; equal unless longrope */
     float mscale[2];             /* multiplies the values that turn */
+    /* Dynamic NTK: at positions p >= ntk_length the base grows to theta * (ntk_factor * (p + 1) / ntk_length -
+     * (ntk_factor - 1)) ^ (rotary_dim / (rotary_dim - 2)). ntk_length 0: it does not. */
+    float theta, ntk_factor;
+    uint32_t ntk_length;
 };
 
 enum we_mask { WE_MASK_CAUSAL = 0, WE_MASK_SLIDING };
@@ -57,21 +75,52 @@ enum we_mask { WE_MASK_CAUSAL = 0, WE_MASK_SLIDING };
 struct we_attention {
     uint32_t num_attention_heads, num_key_value_heads, head_dim, v_head_dim;
     struct we_linear q_proj, k_proj, v_proj, o_proj;
-    struct we_norm q_norm, k_norm; /* of each head, before rope */
+    struct we_norm q_norm, k_norm; /* of each head, or of all heads together (before rope only) */
+    bool norm_after_rope;
     struct we_rope rope;
     enum we_mask mask;
     uint32_t window;             /* sliding: a query sees itself and window - 1 positions before it */
     float scale;                 /* of q . k */
+    float logit_softcapping;     /* q . k becomes c * tanh(q . k / c); 0: it does not */
+    float q_growth;              /* q *= 1 + q_growth * ln(1 + floor(position / q_period)); 0: it does not */
+    uint32_t q_period;
+    struct we_vector sinks; /* (num_attention_heads): a score of each head to which no value belongs */
 };
 
-enum we_activation { WE_ACTIVATION_SILU = 0 };
+enum we_activation {
+    WE_ACTIVATION_SILU = 0,
+    WE_ACTIVATION_GELU,      /* x * Phi(x), by the error function */
+    WE_ACTIVATION_GELU_TANH, /* its approximation by tanh */
+    WE_ACTIVATION_RELU_SQUARED,
+    WE_ACTIVATION_SWIGLU_CLIPPED, /* g * sigmoid(alpha * g) * (up + 1); g at most limit, up within +-limit */
+    WE_ACTIVATION_COUNT
+};
 
-struct we_feed_forward {         /* down(act(gate) * up) */
+struct we_feed_forward { /* down(act(gate) * up); no gate: down(act(up)) */
     struct we_linear gate_proj, up_proj, down_proj;
     enum we_activation activation;
+    float limit, alpha; /* of WE_ACTIVATION_SWIGLU_CLIPPED */
 };
 
-enum we_block_kind { WE_BLOCK_ATTENTION = 0, WE_BLOCK_FEED_FORWARD, WE_BLOCK_KIND_COUNT };
+enum we_router_score { WE_ROUTER_SOFTMAX = 0, WE_ROUTER_SIGMOID, WE_ROUTER_SPARSEMIXER };
+
+/* Mixture of experts: the sum of the chosen experts' outputs, each times its weight, and of the shared ones. */
+struct we_moe {
+    struct we_feed_forward experts; /* linears with `count` = num_experts views */
+    struct we_feed_forward shared;  /* every token passes it; no up_proj: there is none */
+    struct we_linear router;        /* (num_experts, hidden_size) */
+    struct we_linear shared_gate;   /* (1, hidden_size): the shared output times its sigmoid; absent: 1 */
+    enum we_router_score score;
+    struct we_vector correction_bias; /* (num_experts): added to the scores to choose by, not to the weights */
+    uint32_t num_experts, top_k;
+    uint32_t num_groups, top_groups; /* experts come from the best groups, by the sum of their two best; 0 or 1: all */
+    bool norm_topk_prob;             /* weights are divided by norm_eps + their sum */
+    float norm_eps;
+    float routed_scaling_factor; /* of the weights */
+    float jitter;                /* of sparsemixer: experts within twice it of the best one share its weight */
+};
+
+enum we_block_kind { WE_BLOCK_ATTENTION = 0, WE_BLOCK_FEED_FORWARD, WE_BLOCK_MOE, WE_BLOCK_KIND_COUNT };
 
 enum { WE_NO_STATE = UINT32_MAX };
 
@@ -80,6 +129,7 @@ struct we_block {                /* y = post_norm(op(pre_norm(h))) */
     union {
         const struct we_attention *attention;
         const struct we_feed_forward *feed_forward;
+        const struct we_moe *moe;
     } op;
     struct we_norm pre_norm, post_norm;
     uint32_t state;              /* KV cache entry of an attention block, in [0, num_states); else WE_NO_STATE */
@@ -106,6 +156,7 @@ struct we_decoder {
     struct we_linear embed_tokens, lm_head; /* (vocab_size, hidden_size); tied: equal data */
     struct we_norm norm;
     float embedding_multiplier, logit_multiplier;
+    float final_logit_softcapping; /* logits become c * tanh(logit / c); 0: they do not */
 };
 
 /* Name for messages: "attention", ... */

@@ -1,10 +1,19 @@
-/* A function for each family's file. */
+/* The families, each described in the file of its name or of its kin. */
 #ifndef WE_ARCH_FAMILIES_H
 #define WE_ARCH_FAMILIES_H
 
-#include "arch/arch.h"
+#include "arch/family.h"
 
-we_status we_describe_llama(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
-we_status we_describe_phi3(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error);
+extern const struct we_family we_family_cohere, we_family_cohere2, we_family_ernie4_5, we_family_exaone4, we_family_gemma,
+    we_family_gemma2, we_family_gemma3, we_family_gemma3_text, we_family_glm4, we_family_granite, we_family_helium,
+    we_family_hunyuan_v1_dense, we_family_internlm2, we_family_internlm3, we_family_llama, we_family_mimo, we_family_minicpm,
+    we_family_ministral3, we_family_nemotron, we_family_olmo, we_family_olmo2, we_family_olmo3, we_family_phi, we_family_phi3,
+    we_family_qwen2, we_family_qwen3, we_family_seed_oss, we_family_smollm3, we_family_stablelm, we_family_starcoder2;
+
+/* The text parts of models of text and images; see struct we_model_type. */
+const struct we_family *we_text_part_gemma3(const struct we_config *outer, const struct we_config *text, struct we_keys *keys,
+                                            struct we_error *error);
+const struct we_family *we_text_part_mistral3(const struct we_config *outer, const struct we_config *text, struct we_keys *keys,
+                                              struct we_error *error);
 
 #endif

@@ -1,6 +1,6 @@
 /* Rotary position embedding (Su et al., 2021) and its extensions to longer contexts, each reduced to a table of inverse
- * frequencies and a factor: linear (Chen et al., 2023), llama3 (Llama 3.1), yarn (Peng et al., 2023), longrope (Ding et
- * al., 2024). Computed in double precision. */
+ * frequencies and a factor: linear (Chen et al., 2023), dynamic (NTK-aware), llama3 (Llama 3.1), yarn (Peng et al., 2023),
+ * longrope (Ding et al., 2024). Computed in double precision. */
 #include "arch/bind.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@ struct builder {
     struct we_config scaling; /* rope_scaling or rope_parameters; json NULL: none */
     double theta;
     uint32_t half;
-    double *freqs;      /* (half): positions for a radian: theta^(2i / rotary_dim), scaled */
+    double *freqs; /* (half): positions for a radian: theta^(2i / rotary_dim), scaled */
     struct we_error *error;
 };
 
@@ -26,8 +26,8 @@ static we_status positive(const struct builder *b, const char *key, double value
 {
     if (value > 0 && isfinite(value))
         return WE_OK;
-    return we_error_set(b->error, WE_INVALID_FORMAT, "%s: %s is %g, where a positive number was expected",
-                        b->scaling.where, key, value);
+    return we_error_set(b->error, WE_INVALID_FORMAT, "%s: %s is %g, where a positive number was expected", b->scaling.where,
+                        key, value);
 }
 
 static we_status required_factor(const struct builder *b, float *factor)
@@ -94,7 +94,8 @@ static we_status build_yarn(struct builder *b, float *mscale)
     const struct {
         const char *key;
         float *value;
-    } keys[] = {{"beta_fast", &beta_fast}, {"beta_slow", &beta_slow}, {"mscale", &mscale_one}, {"mscale_all_dim", &mscale_all_dim}};
+    } keys[] = {
+        {"beta_fast", &beta_fast}, {"beta_slow", &beta_slow}, {"mscale", &mscale_one}, {"mscale_all_dim", &mscale_all_dim}};
     for (size_t i = 0; status == WE_OK && i < sizeof keys / sizeof *keys; i++)
         status = we_config_float(scaling, keys[i].key, keys[i].value, b->error);
     if (status == WE_OK)
@@ -103,9 +104,6 @@ static we_status build_yarn(struct builder *b, float *mscale)
         status = positive(b, "beta_fast", beta_fast);
     if (status == WE_OK)
         status = positive(b, "beta_slow", beta_slow);
-    if (status == WE_OK && mscale_all_dim != 0)
-        status = we_error_set(b->error, WE_UNSUPPORTED, "%s: mscale_all_dim is %g; only 0 is implemented", scaling->where,
-                              (double)mscale_all_dim);
     if (status != WE_OK)
         return status;
     *mscale = (float)(yarn_mscale(factor, mscale_one) / yarn_mscale(factor, mscale_all_dim));
@@ -130,8 +128,10 @@ static we_status longrope_freqs(struct builder *b, const struct we_arch_source *
     if (status != WE_OK)
         return status;
     if (factors == NULL || count != b->half)
-        return we_error_set(b->error, WE_INVALID_FORMAT, "%s: %s has %u numbers, where %u (half of the %u values that turn) were "
-                            "expected", b->scaling.where, key, factors ? count : 0, b->half, b->config->rotary_dim);
+        return we_error_set(b->error, WE_INVALID_FORMAT,
+                            "%s: %s has %u numbers, where %u (half of the %u values that turn) were "
+                            "expected",
+                            b->scaling.where, key, factors ? count : 0, b->half, b->config->rotary_dim);
     for (uint32_t i = 0; status == WE_OK && i < b->half; i++) {
         status = positive(b, key, factors[i]);
         b->freqs[i] = plain_freq(b, i) * factors[i];
@@ -148,6 +148,36 @@ static const float *invert(const struct builder *b, struct we_arena *arena)
     return inv_freq;
 }
 
+/* Beyond the length that the model was made for, the base grows with the position. */
+static we_status build_dynamic(struct builder *b, struct we_rope *rope)
+{
+    we_status status = required_factor(b, &rope->ntk_factor);
+    if (status == WE_OK && (b->config->max_position_embeddings == 0 || b->config->rotary_dim <= 2))
+        status = we_error_set(b->error, WE_INVALID_FORMAT,
+                              "%s: rope type dynamic needs max_position_embeddings and heads of "
+                              "more than 2 values",
+                              b->scaling.where);
+    rope->ntk_length = b->config->max_position_embeddings;
+    rope->theta = (float)b->theta;
+    for (uint32_t i = 0; i < b->half; i++)
+        b->freqs[i] = plain_freq(b, i);
+    return status;
+}
+
+/* short_mscale and long_mscale, where they are there and not 0. */
+static we_status longrope_mscales(struct builder *b, enum we_rope_compat compat, float mscale[2])
+{
+    float given[2] = {0, 0};
+    we_status status = we_config_float(&b->scaling, "short_mscale", &given[WE_ROPE_SHORT], b->error);
+    if (status == WE_OK)
+        status = we_config_float(&b->scaling, "long_mscale", &given[WE_ROPE_LONG], b->error);
+    if (compat == WE_ROPE_MLX) /* which computes with the long factors only */
+        given[WE_ROPE_SHORT] = given[WE_ROPE_LONG];
+    for (int i = 0; i < 2; i++)
+        mscale[i] = given[i] != 0 ? given[i] : mscale[i];
+    return status;
+}
+
 static we_status build_longrope(struct builder *b, const struct we_arch_source *source, struct we_rope *rope,
                                 uint32_t *switch_length)
 {
@@ -161,6 +191,8 @@ static we_status build_longrope(struct builder *b, const struct we_arch_source *
     double ratio = (double)longest / original;
     rope->mscale[WE_ROPE_SHORT] = rope->mscale[WE_ROPE_LONG] =
         ratio <= 1 ? 1 : (float)sqrt(1 + log(ratio) / log((double)original));
+    if (b->config->longrope_mscales && (status = longrope_mscales(b, source->rope_compat, rope->mscale)) != WE_OK)
+        return status;
     status = longrope_freqs(b, source, "long_factor");
     if (status != WE_OK)
         return status;
@@ -179,10 +211,14 @@ static we_status build_longrope(struct builder *b, const struct we_arch_source *
  * then with rope_theta inside, rope_parameters. */
 static we_status read_config(struct builder *b, const struct we_arch_source *source, struct we_str *type)
 {
-    float theta = 10000;
+    float theta = b->config->default_theta != 0 ? b->config->default_theta : 10000;
     we_status status = we_config_object(&source->config, "rope_scaling", source->arena, &b->scaling, b->error);
     if (status == WE_OK && b->scaling.json == NULL)
         status = we_config_object(&source->config, "rope_parameters", source->arena, &b->scaling, b->error);
+    if (status == WE_OK && b->scaling.json && b->config->layer_type && we_json_get(b->scaling.json, b->config->layer_type)) {
+        const struct we_config all = b->scaling;
+        status = we_config_object(&all, b->config->layer_type, source->arena, &b->scaling, b->error);
+    }
     if (status == WE_OK && b->scaling.json) {
         status = we_config_string(&b->scaling, "rope_type", type, b->error);
         if (status == WE_OK)
@@ -195,7 +231,9 @@ static we_status read_config(struct builder *b, const struct we_arch_source *sou
     if (status == WE_OK && !(theta > 0 && isfinite(theta)))
         status = we_error_set(b->error, WE_INVALID_FORMAT, "%s: rope_theta is %g, where a positive number was expected",
                               source->config.where, (double)theta);
-    b->theta = theta;
+    b->theta = b->config->theta != 0 ? b->config->theta : theta;
+    if (b->config->unscaled)
+        *type = we_str_c("default");
     return status;
 }
 
@@ -214,22 +252,25 @@ we_status we_rope_build(const struct we_arch_source *source, const struct we_rop
     we_status status = read_config(&b, source, &type);
     if (status != WE_OK)
         return status;
-    if (we_str_equal_c(type, "default")) {
+    if (we_str_equal_c(type, "default") || we_str_equal_c(type, "mrope")) {
         for (uint32_t i = 0; i < b.half; i++)
             b.freqs[i] = plain_freq(&b, i);
     } else if (we_str_equal_c(type, "linear")) {
         status = build_linear(&b);
+    } else if (we_str_equal_c(type, "dynamic")) {
+        status = build_dynamic(&b, rope);
     } else if (we_str_equal_c(type, "llama3")) {
         status = build_llama3(&b);
-    } else if (we_str_equal_c(type, "yarn")) {
+    } else if (we_str_equal_c(type, "yarn") || we_str_equal_c(type, "deepseek_yarn")) {
         status = build_yarn(&b, &rope->mscale[0]);
         rope->mscale[1] = rope->mscale[0];
     } else if (we_str_equal_c(type, "longrope") || we_str_equal_c(type, "su")) {
         status = build_longrope(&b, source, rope, switch_length);
     } else {
-        status = we_error_set(error, WE_UNSUPPORTED,
-                              "%s: rope type '%.*s' is not implemented; these are: default, linear, llama3, yarn, longrope, su",
-                              b.scaling.where, WE_STR_ARG(type));
+        status = we_error_set(
+            error, WE_UNSUPPORTED,
+            "%s: rope type '%.*s' is not implemented; these are: default, linear, dynamic, llama3, yarn, longrope, su",
+            b.scaling.where, WE_STR_ARG(type));
     }
     if (status == WE_OK && rope->inv_freq[0] == NULL)
         rope->inv_freq[0] = rope->inv_freq[1] = invert(&b, source->arena);

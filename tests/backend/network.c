@@ -22,16 +22,27 @@ static struct we_linear view(struct we_linear linear, uint32_t first, uint32_t r
     return linear;
 }
 
-static struct we_norm norm(struct test_network *n, uint32_t width)
+static float *vector(struct test_network *n, uint32_t length, float center, float spread)
+{
+    float *values = we_arena_array(&n->arena, length, sizeof *values);
+    for (uint32_t i = 0; i < length; i++)
+        values[i] = center + spread * random_normal(&n->seed);
+    return values;
+}
+
+/* Over `width` values; with weights for each of `count` parts. */
+static struct we_norm norm_each(struct test_network *n, uint32_t count, uint32_t width)
 {
     struct we_norm norm = {.kind = n->shape.layer_norms ? WE_NORM_LAYER : WE_NORM_RMS, .width = width, .eps = 1e-5f};
-    float *weight = we_arena_array(&n->arena, width, sizeof *weight), *bias = we_arena_array(&n->arena, width, sizeof *bias);
-    for (uint32_t i = 0; i < width; i++)
-        weight[i] = 1 + 0.2f * random_normal(&n->seed), bias[i] = 0.1f * random_normal(&n->seed);
-    norm.weight = (struct we_vector){weight, WE_F32, width};
+    norm.weight = (struct we_vector){vector(n, count * width, 1, 0.2f), WE_F32, count * width};
     if (n->shape.layer_norms)
-        norm.bias = (struct we_vector){bias, WE_F32, width};
+        norm.bias = (struct we_vector){vector(n, count * width, 0, 0.1f), WE_F32, count * width};
     return norm;
+}
+
+static struct we_norm norm(struct test_network *n, uint32_t width)
+{
+    return norm_each(n, 1, width);
 }
 
 static const struct we_attention *attention(struct test_network *n, uint32_t layer, const float *frequencies)
@@ -50,8 +61,17 @@ static const struct we_attention *attention(struct test_network *n, uint32_t lay
         a->v_proj = tensor(n, s->format, v, s->hidden, s->bias);
     }
     a->o_proj = tensor(n, s->format, s->hidden, s->heads * s->v_head_dim, s->bias);
-    if (s->head_norms)
-        a->q_norm = norm(n, s->head_dim), a->k_norm = norm(n, s->head_dim);
+    if (s->head_norms) {
+        a->q_norm = norm_each(n, s->own_head_norms ? s->heads : 1, s->head_dim);
+        a->k_norm = norm_each(n, s->own_head_norms ? s->kv_heads : 1, s->head_dim);
+    } else if (s->whole_norms) {
+        a->q_norm = norm(n, q), a->k_norm = norm(n, k);
+    }
+    a->norm_after_rope = s->norm_after_rope;
+    a->logit_softcapping = s->softcap;
+    a->q_growth = s->q_growth, a->q_period = 37;
+    if (s->sinks)
+        a->sinks = (struct we_vector){vector(n, s->heads, 0.5f, 1), WE_F32, s->heads};
     a->rope = (struct we_rope){.rotary_dim = s->rotary_dim, .interleaved = s->interleaved,
                                .inv_freq = {frequencies, frequencies + s->rotary_dim / 2}, .mscale = {1.0f, 1.25f}};
     if (s->window && layer % 2 == 1)
@@ -63,7 +83,10 @@ static const struct we_feed_forward *feed_forward(struct test_network *n)
 {
     const struct test_network_shape *s = &n->shape;
     struct we_feed_forward *f = we_arena_alloc(&n->arena, sizeof *f);
-    if (s->fused) {
+    *f = (struct we_feed_forward){.activation = s->activation, .limit = 1.5f, .alpha = 1.702f};
+    if (s->ungated) {
+        f->up_proj = tensor(n, s->format, s->inner, s->hidden, s->bias);
+    } else if (s->fused) {
         struct we_linear all = tensor(n, s->format, 2 * s->inner, s->hidden, s->bias);
         f->gate_proj = view(all, 0, s->inner), f->up_proj = view(all, s->inner, s->inner);
     } else {
@@ -112,6 +135,7 @@ void test_network_make(struct test_network *n, const struct test_network_shape *
     d->norm = norm(n, shape->hidden);
     d->embedding_multiplier = shape->embedding_multiplier ? shape->embedding_multiplier : 1;
     d->logit_multiplier = shape->logit_multiplier ? shape->logit_multiplier : 1;
+    d->final_logit_softcapping = shape->final_softcap;
 }
 
 void test_network_free(struct test_network *n)
@@ -164,6 +188,21 @@ static void apply_rope(const struct we_rope *rope, enum we_rope_mode mode, uint3
     }
 }
 
+/* Norm and rope of head h; a norm over all heads comes with the first. */
+static void apply_head(const struct we_attention *a, const struct we_norm *norm, uint32_t h, double *heads,
+                       enum we_rope_mode mode, uint32_t position)
+{
+    const bool whole = norm->kind != WE_NORM_NONE && norm->width != a->head_dim;
+    const struct we_norm own = we_norm_part(norm, h);
+    if (whole && h == 0)
+        apply_norm(norm, heads);
+    if (!whole && !a->norm_after_rope)
+        apply_norm(&own, heads + h * a->head_dim);
+    apply_rope(&a->rope, mode, position, heads + h * a->head_dim);
+    if (!whole && a->norm_after_rope)
+        apply_norm(&own, heads + h * a->head_dim);
+}
+
 /* K and V of all positions so far: keys (positions, kv_heads * head_dim). */
 struct state {
     double *keys, *values;
@@ -180,17 +219,20 @@ static void apply_attention(const struct test_network *n, const struct we_attent
     apply_linear(n, &a->k_proj, x, k);
     apply_linear(n, &a->v_proj, x, state->values + (size_t)position * v_width);
     for (uint32_t h = 0; h < a->num_key_value_heads; h++)
-        apply_norm(&a->k_norm, k + h * dim), apply_rope(&a->rope, mode, position, k + h * dim);
+        apply_head(a, &a->k_norm, h, k, mode, position);
     uint32_t first = a->mask == WE_MASK_SLIDING && position + 1 > a->window ? position + 1 - a->window : 0;
     for (uint32_t h = 0; h < a->num_attention_heads; h++) {
-        double total = 0, *qh = q + h * dim;
-        apply_norm(&a->q_norm, qh);
-        apply_rope(&a->rope, mode, position, qh);
+        double total = a->sinks.data ? exp(((const float *)a->sinks.data)[h]) : 0, *qh = q + h * dim;
+        apply_head(a, &a->q_norm, h, q, mode, position);
+        double growth = a->q_growth ? 1 + a->q_growth * log(1 + floor((double)position / a->q_period)) : 1;
         for (uint32_t p = first; p <= position; p++) {
             double score = 0;
             for (uint32_t d = 0; d < dim; d++)
                 score += qh[d] * state->keys[(size_t)p * k_width + h / group * dim + d];
-            total += weights[p] = exp(score * a->scale);
+            score *= a->scale * growth;
+            if (a->logit_softcapping)
+                score = a->logit_softcapping * tanh(score / a->logit_softcapping);
+            total += weights[p] = exp(score);
         }
         for (uint32_t p = first; p <= position; p++)
             for (uint32_t d = 0; d < v_dim; d++)
@@ -200,14 +242,34 @@ static void apply_attention(const struct test_network *n, const struct we_attent
     free(q), free(out), free(weights);
 }
 
+static double activated(const struct we_feed_forward *f, double gate, double up)
+{
+    switch (f->activation) {
+    case WE_ACTIVATION_GELU:
+        return gate * 0.5 * erfc(-gate / sqrt(2.0)) * up;
+    case WE_ACTIVATION_GELU_TANH:
+        return 0.5 * gate * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (gate + 0.044715 * gate * gate * gate))) * up;
+    case WE_ACTIVATION_RELU_SQUARED:
+        return gate > 0 ? gate * gate * up : 0;
+    case WE_ACTIVATION_SWIGLU_CLIPPED:
+        gate = fmin(gate, f->limit), up = fmax(fmin(up, f->limit), -f->limit);
+        return gate / (1 + exp(-f->alpha * gate)) * (up + 1);
+    default:
+        return gate / (1 + exp(-gate)) * up;
+    }
+}
+
 static void apply_feed_forward(const struct test_network *n, const struct we_feed_forward *f, const double *x, double *y)
 {
     const uint32_t inner = f->up_proj.rows;
     double *gate = calloc(inner, sizeof *gate), *up = calloc(inner, sizeof *up);
-    apply_linear(n, &f->gate_proj, x, gate);
     apply_linear(n, &f->up_proj, x, up);
+    if (f->gate_proj.data)
+        apply_linear(n, &f->gate_proj, x, gate);
+    else
+        memcpy(gate, up, inner * sizeof *gate);
     for (uint32_t i = 0; i < inner; i++)
-        up[i] *= gate[i] / (1 + exp(-gate[i]));
+        up[i] = activated(f, gate[i], f->gate_proj.data ? up[i] : 1);
     apply_linear(n, &f->down_proj, up, y);
     free(gate), free(up);
 }
@@ -255,6 +317,10 @@ void test_network_logits(const struct test_network *n, const uint32_t *tokens, u
         apply_linear(n, &d->lm_head, h, logits + (size_t)t * d->vocab_size);
         for (uint32_t i = 0; i < d->vocab_size; i++)
             logits[(size_t)t * d->vocab_size + i] *= d->logit_multiplier;
+        for (uint32_t i = 0; d->final_logit_softcapping != 0 && i < d->vocab_size; i++) {
+            double *logit = &logits[(size_t)t * d->vocab_size + i];
+            *logit = d->final_logit_softcapping * tanh(*logit / d->final_logit_softcapping);
+        }
     }
     for (uint32_t i = 0; i < s->layers; i++)
         free(states[i].keys), free(states[i].values);

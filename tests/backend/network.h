@@ -14,6 +14,12 @@ struct test_network_shape {
     bool fused, tied, bias, interleaved, head_norms;
     bool parallel;                  /* attention and feed-forward read the same stream */
     bool post_norms, layer_norms;
+    bool whole_norms;               /* of all queries together, and of all keys */
+    bool own_head_norms;            /* with head_norms: every head has weights of its own */
+    bool norm_after_rope, sinks;
+    enum we_activation activation;
+    bool ungated;
+    float softcap, final_softcap, q_growth; /* 0: none */
     float embedding_multiplier, residual_multiplier, logit_multiplier; /* 0: 1 */
 };
 

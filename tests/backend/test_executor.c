@@ -30,14 +30,16 @@ static const struct test_network_shape shapes[] = {
      .head_dim = 32, .v_head_dim = 32, .inner = 192, .vocab = 77, .rotary_dim = 32, .fused = true, .window = 20},
     {.format = AFFINE(8, 32, WE_F32), .embed = PLAIN(WE_F16), .layers = 2, .hidden = 64, .heads = 8, .kv_heads = 1,
      .head_dim = 8, .v_head_dim = 24, .inner = 96, .vocab = 51, .rotary_dim = 6, .interleaved = true, .bias = true,
-     .head_norms = true, .fused = true, .embedding_multiplier = 2.5f, .residual_multiplier = 0.5f, .logit_multiplier = 0.25f},
+     .head_norms = true, .own_head_norms = true, .fused = true, .softcap = 3, .embedding_multiplier = 2.5f, .residual_multiplier = 0.5f, .logit_multiplier = 0.25f},
     {.format = PLAIN(WE_BF16), .embed = PLAIN(WE_BF16), .layers = 2, .hidden = 72, .heads = 3, .kv_heads = 3,
      .head_dim = 20, .v_head_dim = 20, .inner = 100, .vocab = 40, .rotary_dim = 20, .parallel = true, .layer_norms = true,
-     .window = 65, .tied = true},
+     .window = 65, .tied = true, .sinks = true, .ungated = true, .activation = WE_ACTIVATION_GELU},
     {.format = PLAIN(WE_F32), .embed = AFFINE(8, 64, WE_BF16), .layers = 3, .hidden = 64, .heads = 4, .kv_heads = 2,
-     .head_dim = 16, .v_head_dim = 16, .inner = 64, .vocab = 64, .post_norms = true, .window = 64, .tied = true},
+     .head_dim = 16, .v_head_dim = 16, .inner = 64, .vocab = 64, .post_norms = true, .window = 64, .tied = true,
+     .whole_norms = true, .q_growth = 0.3f, .activation = WE_ACTIVATION_GELU_TANH},
     {.format = AFFINE(6, 64, WE_F16), .embed = AFFINE(3, 32, WE_BF16), .layers = 1, .hidden = 64, .heads = 16, .kv_heads = 2,
-     .head_dim = 16, .v_head_dim = 16, .inner = 128, .vocab = 64, .rotary_dim = 16, .post_norms = true, .parallel = true},
+     .head_dim = 16, .v_head_dim = 16, .inner = 128, .vocab = 64, .rotary_dim = 16, .post_norms = true, .parallel = true,
+     .head_norms = true, .norm_after_rope = true, .final_softcap = 4, .activation = WE_ACTIVATION_SWIGLU_CLIPPED},
 };
 enum { NUM_SHAPES = sizeof shapes / sizeof *shapes };
 

@@ -231,27 +231,77 @@ static void test_norms(void **state)
                                &seed);
 }
 
-static void test_activation(void **state)
+static double activated(const struct we_feed_forward *f, double gate, double up)
 {
-    (void)state;
+    switch (f->activation) {
+    case WE_ACTIVATION_GELU:
+        return gate * 0.5 * erfc(-gate / sqrt(2.0)) * up;
+    case WE_ACTIVATION_GELU_TANH:
+        return 0.5 * gate * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (gate + 0.044715 * gate * gate * gate))) * up;
+    case WE_ACTIVATION_RELU_SQUARED:
+        return gate > 0 ? gate * gate * up : 0;
+    case WE_ACTIVATION_SWIGLU_CLIPPED:
+        gate = fmin(gate, f->limit), up = fmax(fmin(up, f->limit), -f->limit);
+        return gate / (1 + exp(-f->alpha * gate)) * (up + 1);
+    default:
+        return gate / (1 + exp(-gate)) * up;
+    }
+}
+
+/* `absolute`: of what is left of a difference; a difference of numbers near 1 cannot keep more. */
+static void check_activation(const struct we_cpu_kernels *isa, const struct we_feed_forward *f, double relative, double absolute)
+{
     enum { N = 4001 };
     static float gate[N], up[N], out[N];
     uint64_t seed = 5;
-    for (uint32_t i = 0; i < num_isas; i++) {
-        for (int k = 0; k < N; k++) {
-            gate[k] = (float)(k - N / 2) * 0.05f; /* -100 to 100 */
-            up[k] = random_normal(&seed);
-        }
-        isas[i]->activate(WE_ACTIVATION_SILU, gate, up, N, out);
-        for (int k = 0; k < N; k++) {
-            double want = gate[k] / (1 + exp(-(double)gate[k])) * up[k];
-            if (!(fabs(out[k] - want) <= 5e-7 * fabs(want) + 1e-35))
-                fail_msg("%s: silu(%g) * %g is %g, not %g", isas[i]->name, gate[k], up[k], out[k], want);
-        }
-        gate[3] = NAN;
-        isas[i]->activate(WE_ACTIVATION_SILU, gate, up, 9, out);
-        assert_true(isnan(out[3]) && !isnan(out[2]) && !isnan(out[4]));
+    for (int k = 0; k < N; k++) {
+        gate[k] = (float)(k - N / 2) * 0.05f; /* -100 to 100 */
+        up[k] = 3 * random_normal(&seed);
     }
+    for (int with_up = 0; with_up < 2; with_up++) {
+        isa->activate(f, gate, with_up ? up : NULL, N, out);
+        for (int k = 0; k < N; k++) {
+            double want = activated(f, gate[k], with_up ? up[k] : 1);
+            if (!(fabs(out[k] - want) <= relative * fabs(want) + absolute * fabs((double)gate[k] * up[k]) + 1e-35))
+                fail_msg("%s: activation %d of %g, %g is %g, not %g", isa->name, f->activation, gate[k], up[k], out[k], want);
+        }
+    }
+    gate[3] = NAN;
+    isa->activate(f, gate, up, 9, out);
+    assert_true(isnan(out[3]) && !isnan(out[2]) && !isnan(out[4]));
+}
+
+static void test_activation(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < num_isas; i++) {
+        check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_SILU}, 5e-7, 0);
+        check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_GELU}, 5e-7, 1e-7);
+        check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_GELU_TANH}, 5e-7, 3e-7);
+        check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_RELU_SQUARED}, 5e-7, 0);
+        check_activation(
+            isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_SWIGLU_CLIPPED, .limit = 7, .alpha = 1.702f}, 1e-6,
+            1e-7);
+    }
+}
+
+static void test_softcap(void **state)
+{
+    (void)state;
+    enum { N = 20003 };
+    static float x[N], y[N];
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (float cap = 0.5f; cap < 60; cap *= 7) {
+            for (int k = 0; k < N; k++)
+                y[k] = x[k] = (float)(k - N / 2) * 0.01f;
+            isas[i]->softcap(cap, N, y);
+            for (int k = 0; k < N; k++)
+                if (!(fabs(y[k] - cap * tanh(x[k] / cap)) <= 4e-7 * fabs(cap * tanh(x[k] / cap))))
+                    fail_msg("%s: %g capped at %g is %.8g", isas[i]->name, x[k], cap, y[k]);
+            y[2] = NAN, y[3] = 1000;
+            isas[i]->softcap(cap, 5, y);
+            assert_true(isnan(y[2]) && y[3] == cap);
+        }
 }
 
 static void test_rope(void **state)
@@ -360,7 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),   cmocka_unit_test(test_views),
         cmocka_unit_test(test_unpack_row), cmocka_unit_test(test_norms),
-        cmocka_unit_test(test_activation), cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_activation), cmocka_unit_test(test_softcap), cmocka_unit_test(test_rope),
         cmocka_unit_test(test_merge),      cmocka_unit_test(test_add_scaled),
         cmocka_unit_test(test_select),     cmocka_unit_test(test_refused),
     };

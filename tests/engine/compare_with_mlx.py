@@ -29,21 +29,26 @@ def run(arguments, *command):
     return result.stdout
 
 
-def compare(arguments, path, compat, model, ids, expected_reply):
-    """(relative RMS, that of the worst row, tokens that agree, tokens that must)."""
+def logits_error(arguments, path, compat, model, ids):
+    """Relative RMS of the logits, and that of the worst row."""
     want = tiny.logits(model, ids)
-    text = json.dumps(ids)
     with tempfile.TemporaryDirectory() as folder:
         out = f"{folder}/logits.safetensors"
-        run(arguments, "logits", "-m", path, "--ids", text, "--out", out, "--rope-compat", compat)
+        run(arguments, "logits", "-m", path, "--ids", json.dumps(ids), "--out", out, "--rope-compat", compat, "--precision",
+            arguments.precision)
         got = load_file(out)["logits"]
     if got.shape != want.shape or not np.isfinite(got).all():
-        return np.inf, np.inf, 0, len(expected_reply["tokens"])
+        return np.inf, np.inf
     difference, size = (got - want) ** 2, want**2
     error = float(np.sqrt(difference.mean() / size.mean()))
-    worst = float(np.sqrt((difference.mean(axis=1) / size.mean(axis=1)).max()))
-    reply = json.loads(run(arguments, "run", "-m", path, "--ids", text, "--max-tokens", str(arguments.tokens), "--temp", "0",
-                           "--json", "--rope-compat", compat))
+    return error, float(np.sqrt((difference.mean(axis=1) / size.mean(axis=1)).max()))
+
+
+def compare(arguments, path, compat, model, ids, expected_reply):
+    """(relative RMS, that of the worst row, tokens that agree, tokens that must)."""
+    error, worst = logits_error(arguments, path, compat, model, ids)
+    reply = json.loads(run(arguments, "run", "-m", path, "--ids", json.dumps(ids), "--max-tokens", str(arguments.tokens),
+                           "--temp", "0", "--json", "--rope-compat", compat, "--precision", arguments.precision))
     must = next((i for i, gap in enumerate(expected_reply["gaps"]) if gap < 1e-3), len(expected_reply["gaps"]))
     tokens = expected_reply["tokens"][:must]
     agree = next((i for i, (a, b) in enumerate(zip(tokens, reply["tokens"])) if a != b), min(len(tokens), len(reply["tokens"])))
@@ -82,6 +87,7 @@ def main():
     parser.add_argument("--ids", type=int, default=130)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--isa")
+    parser.add_argument("--precision", choices=["exact", "fast"], default="exact")
     arguments = parser.parse_args()
     failures = 0
     print(f"{'model':28} {'family':8} {'rope':6} {'ids':>4} {'rel. RMS':>9} {'worst row':>9} {'tokens':>9}")

@@ -8,17 +8,36 @@ import dataclasses
 import io
 import json
 import pathlib
+import sys
+import types
+
+sys.modules.setdefault("hf_olmo", types.ModuleType("hf_olmo"))  # mlx-lm's olmo imports it, and uses it for nothing
 
 import mlx.core as mx
+import mlx_lm.models.olmo
 import mlx_lm.utils
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.generate import generate_step
-from mlx_lm.models import llama, phi3
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
 DTYPES = {"bfloat16": mx.bfloat16, "float16": mx.float16, "float32": mx.float32}
-FAMILIES = {"llama": llama, "mistral": llama, "phi3": phi3}
+
+
+def _additive_mask(h, cache=None):
+    """mlx-lm's olmo adds its mask to the scores, but what it gets is the word "causal": this is what it means to add."""
+    count, offset = h.shape[1], cache.offset if cache is not None else 0
+    if count == 1:
+        return None
+    rows, columns = mx.arange(offset, offset + count)[:, None], mx.arange(offset + count)[None]
+    return mx.where(rows >= columns, 0.0, -float("inf"))
+
+
+mlx_lm.models.olmo.create_attention_mask = _additive_mask
+
+EMBEDDINGS = ("embed_tokens", "wte", "tok_embeddings", "word_embeddings")
+HEADS = ("lm_head", "output", "model.transformer.ff_out")
+AROUND_ZERO = ("gemma", "gemma2", "gemma3_text", "gemma3", "nemotron")  # norms whose weights are added to 1
 
 
 @dataclasses.dataclass
@@ -47,13 +66,19 @@ def _weight(rng, name, shape, config):
     """Weights that make every part of the network matter: sharp attention, blocks as strong as the stream, clear logits."""
     leaf = name.rsplit(".", 2)
     noise = rng.standard_normal(shape, dtype=np.float32)
-    if name.endswith("norm.weight"):
-        return 1 + 0.2 * noise
+    if name.endswith("norm.weight") or ".norms." in name:
+        return (config["model_type"] not in AROUND_ZERO) + 0.2 * noise
     if leaf[-1] == "bias":
         return 0.3 * noise
-    if leaf[-2] == "embed_tokens":
+    if leaf[-1] == "sinks":
+        return noise
+    if leaf[-1].endswith("_bias"):
+        return 0.1 * noise
+    if leaf[-2] in EMBEDDINGS:
         return (0.35 if config.get("tie_word_embeddings", config["model_type"] != "phi3") else 0.8) * noise
     gain = {"lm_head": 2.5, "q_proj": 1.5, "k_proj": 1.5, "down_proj": 2.0, "o_proj": 1.8}.get(leaf[-2], 1.2)
+    if name.removesuffix(".weight").removeprefix("language_model.") in HEADS:
+        gain = 2.5
     noise *= gain / np.sqrt(shape[-1])
     if leaf[-2] == "qkv_proj":
         heads, kv = config["num_attention_heads"], config.get("num_key_value_heads") or config["num_attention_heads"]
@@ -94,9 +119,10 @@ def build(spec, folder):
     out = pathlib.Path(folder) / spec.name
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(spec.seed + 1000)
-    module = FAMILIES[spec.config["model_type"]]
     config = copy.deepcopy(spec.config)
-    model = module.Model(module.ModelArgs.from_dict(config))
+    model_class, args_class = mlx_lm.utils._get_classes(config)
+    with _quiet():
+        model = model_class(args_class.from_dict(copy.deepcopy(config)))
     weights = {}
     for name, value in sorted(tree_flatten(model.parameters())):
         array = _weight(rng, name, value.shape, config)
@@ -108,7 +134,7 @@ def build(spec, folder):
     if spec.quant:
         with _quiet():
             model, config = mlx_lm.utils.quantize_model(
-                model, config, spec.quant["group_size"], spec.quant["bits"],
+                model, config, spec.quant["group_size"], spec.quant["bits"], spec.quant.get("mode", "affine"),
                 quant_predicate=lambda path, _: spec.overrides.get(path, True),
             )
         block = config["quantization"]

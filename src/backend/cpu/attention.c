@@ -125,14 +125,22 @@ static void find_pages(const struct we_executor *e, const struct job *j, uint32_
     }
 }
 
-static void norm_and_turn(struct we_cpu_worker *w, const struct job *j, const struct we_norm *norm, uint32_t row, float scale,
-                          float *head)
+/* `index`: of the head, among those of queries or of keys. A norm over all heads together was applied before. */
+static void norm_and_turn(struct we_cpu_worker *w, const struct job *j, const struct we_norm *norm, uint32_t index,
+                          uint32_t row, float scale, float *head)
 {
+    const struct we_attention *a = j->a;
     const float *angles = angles_of(w->executor, j->block->rope, row);
-    if (norm->kind != WE_NORM_NONE)
-        w->kernels->norm(norm, head, head);
-    w->kernels->rope(head, j->a->head_dim, angles, angles + w->executor->plan.max_pairs, j->a->rope.rotary_dim / 2,
-                     j->a->rope.interleaved, scale);
+    const bool normed = norm->kind != WE_NORM_NONE && norm->width == a->head_dim;
+    const struct we_norm own = we_norm_part(norm, index);
+    if (normed && !a->norm_after_rope)
+        w->kernels->norm(&own, head, head);
+    w->kernels->rope(head, a->head_dim, angles, angles + w->executor->plan.max_pairs, a->rope.rotary_dim / 2,
+                     a->rope.interleaved, normed && a->norm_after_rope ? 1.0f : scale);
+    if (normed && a->norm_after_rope) {
+        w->kernels->norm(&own, head, head);
+        w->kernels->rope(head, a->head_dim, NULL, NULL, 0, false, scale);
+    }
 }
 
 /* The keys and values of a KV head at positions [first, last) of the span, which lie in one page. */
@@ -145,7 +153,7 @@ static void write_page(struct we_cpu_worker *w, const struct job *j, uint32_t he
     const float *v = e->v + begin * e->plan.v.stride + (size_t)head * a->v_head_dim;
     const struct place place = place_of(e, j, head, first);
     for (uint32_t i = 0; i < last - first; i++)
-        norm_and_turn(w, j, &a->k_norm, begin + i, 1.0f, k + i * e->plan.k.stride);
+        norm_and_turn(w, j, &a->k_norm, head, begin + i, 1.0f, k + i * e->plan.k.stride);
     if (e->kv_dtype == WE_BF16) {
         w->kernels->keep_pairs(&(struct we_cpu_keep){k, v, e->plan.k.stride, e->plan.v.stride, slot, last - first, a->head_dim,
                                                      a->v_head_dim, place.k, place.v});
@@ -198,6 +206,7 @@ static void write_all(struct we_cpu_worker *w, const struct we_cpu_block *b)
 
 struct query {
     uint32_t row;         /* of the batch */
+    uint32_t head;        /* of all heads */
     size_t q, out;        /* places in q and `inner` */
     uint32_t first, last; /* positions seen: [first, last) */
 };
@@ -207,6 +216,7 @@ static struct query query_of(const struct we_executor *e, const struct job *j, u
     const uint32_t row = index / j->group, query_head = head * j->group + index % j->group;
     const uint32_t position = j->span->position + j->skipped + row;
     return (struct query){.row = j->span->first_row + j->skipped + row,
+                          .head = query_head,
                           .q = (j->first_row + row) * e->plan.q.stride + (size_t)query_head * j->a->head_dim,
                           .out = (j->first_row + row) * e->plan.inner.stride + (size_t)query_head * j->a->v_head_dim,
                           .first = first_seen(j->a, position),
@@ -218,9 +228,22 @@ static const float *turned(struct we_cpu_worker *w, const struct job *j, const s
                            uint32_t slot)
 {
     float *to = w->scratch->turned + (size_t)slot * w->executor->plan.max_head_dim;
-    memcpy(to, q + query->q, j->a->head_dim * sizeof *to);
-    norm_and_turn(w, j, &j->a->q_norm, query->row, j->a->scale, to);
+    const struct we_attention *a = j->a;
+    float scale = a->scale;
+    if (a->q_growth != 0.0f) {
+        const uint32_t periods = (query->last - 1) / a->q_period; /* last - 1 is the query's own position */
+        scale *= 1.0f + a->q_growth * logf(1.0f + (float)periods);
+    }
+    memcpy(to, q + query->q, a->head_dim * sizeof *to);
+    norm_and_turn(w, j, &a->q_norm, query->head, query->row, scale, to);
     return to;
+}
+
+/* What a query begins with: nothing, or its head's sink, a score without a value. */
+static void begin_query(const struct we_attention *a, const struct query *query, float *max, float *sum)
+{
+    *max = a->sinks.data ? we_load_float(a->sinks.data, a->sinks.dtype, query->head) : -INFINITY;
+    *sum = a->sinks.data ? 1.0f : 0.0f;
 }
 
 static void finish(const struct we_executor *e, const struct query *query, const float *state, float sum, uint32_t width)
@@ -251,8 +274,11 @@ static void attend_chunk(struct we_cpu_worker *w, const struct job *j, uint32_t 
 {
     const struct we_executor *e = w->executor;
     const struct we_attention *a = j->a;
-    struct we_cpu_attend attend = {
-        .head_dim = a->head_dim, .v_head_dim = a->v_head_dim, .scores = w->scratch->scores, .out = w->scratch->chunk_out};
+    struct we_cpu_attend attend = {.head_dim = a->head_dim,
+                                   .v_head_dim = a->v_head_dim,
+                                   .softcap = a->logit_softcapping,
+                                   .scores = w->scratch->scores,
+                                   .out = w->scratch->chunk_out};
     uint32_t which[WE_CPU_ATTEND_ROWS], first = UINT32_MAX, last = 0;
     for (uint32_t i = 0; i < queries->count; i++) {
         const struct query *query = &queries->query[i];
@@ -299,7 +325,7 @@ static void attend(struct we_cpu_worker *w, const struct job *j, uint32_t head, 
         struct query *query = &queries.query[i];
         *query = query_of(e, j, head, begin + i);
         queries.q[i] = turned(w, j, query, q, i);
-        queries.max[i] = -INFINITY;
+        begin_query(j->a, query, &queries.max[i], &queries.sum[i]);
         first = query->first < first ? query->first : first;
         last = query->last > last ? query->last : last;
     }
@@ -336,6 +362,8 @@ static void attend_tiles(struct we_cpu_worker *w, const struct job *j, uint32_t 
     for (uint32_t at = piece * WE_CPU_TILES * WE_CPU_TILE_QUERIES; count < WE_CPU_TILES && at < j->queries; count++) {
         struct we_cpu_attend_tile *t = &tiles[count];
         *t = (struct we_cpu_attend_tile){.scale = 1.0f,
+                                         .softcap = j->a->logit_softcapping,
+                                         .has_sinks = j->a->sinks.data != NULL,
                                          .head_dim = j->a->head_dim,
                                          .v_head_dim = j->a->v_head_dim,
                                          .valid_first = first_seen(j->a, j->span->position),
@@ -346,6 +374,8 @@ static void attend_tiles(struct we_cpu_worker *w, const struct job *j, uint32_t 
             struct query *query = &queries[count][t->num_rows];
             *query = query_of(e, j, head, at);
             t->q[t->num_rows] = turned(w, j, query, q, t->num_rows);
+            float one;
+            begin_query(j->a, query, &t->sink[t->num_rows], &one);
             t->first[t->num_rows] = query->first;
             t->last[t->num_rows] = query->last;
             first = query->first < first ? query->first : first;
@@ -375,7 +405,8 @@ static void combine(struct we_cpu_worker *w, const struct job *j, size_t base, u
     const struct we_executor *e = w->executor;
     const uint32_t width = j->a->v_head_dim;
     const struct query query = query_of(e, j, head, index);
-    float max = -INFINITY, sum = 0, *state = w->scratch->state_out;
+    float max, sum, *state = w->scratch->state_out;
+    begin_query(j->a, &query, &max, &sum);
     memset(state, 0, width * sizeof *state);
     for (uint32_t chunk = query.first / j->chunk; chunk <= (query.last - 1) / j->chunk; chunk++) {
         const float *partial = partial_of(e, j, base, head, index, chunk);

@@ -88,6 +88,7 @@ struct we_cpu_attend {
     uint32_t last[WE_CPU_ATTEND_ROWS];
     const void *k[WE_CPU_CHUNK_PAGES], *v[WE_CPU_CHUNK_PAGES]; /* only pages that a row sees */
     uint32_t head_dim, v_head_dim;
+    float softcap;                                          /* of the scores; 0: none */
     float *scores;                                          /* scratch (num_rows, WE_CPU_CHUNK) */
     float max[WE_CPU_ATTEND_ROWS], sum[WE_CPU_ATTEND_ROWS]; /* out: the greatest score; sum of e^(score - max) */
     float *out;                                             /* out (num_rows, v_head_dim): sum of e^(score - max) * v */
@@ -98,6 +99,9 @@ struct we_cpu_attend {
 struct we_cpu_attend_tile {
     const float *q[WE_CPU_TILE_QUERIES]; /* (head_dim); read by begin */
     float scale;                         /* of q */
+    float softcap;                       /* of the scores; 0: none */
+    bool has_sinks;
+    float sink[WE_CPU_TILE_QUERIES]; /* read by begin: a score to which no value belongs */
     uint32_t num_rows, head_dim, v_head_dim;
     uint32_t first[WE_CPU_TILE_QUERIES], last[WE_CPU_TILE_QUERIES]; /* a row sees positions [first, last) */
     uint32_t valid_first, valid_last;                               /* other positions may hold anything, NaN included */
@@ -125,8 +129,10 @@ struct we_cpu_kernels {
     /* Turns the first 2 * pairs values of x; cos and sin (pairs). Then scales all `width` by `scale`. */
     void (*rope)(float *x, uint32_t width, const float *cosine, const float *sine, uint32_t pairs, bool interleaved,
                  float scale);
-    /* out = activation(gate) * up; out may be either. */
-    void (*activate)(enum we_activation activation, const float *gate, const float *up, uint32_t count, float *out);
+    /* out = activation(gate) * up, as the feed-forward has it; no up: 1. out may be either. */
+    void (*activate)(const struct we_feed_forward *f, const float *gate, const float *up, uint32_t count, float *out);
+    /* x = cap * tanh(x / cap) */
+    void (*softcap)(float cap, uint32_t count, float *x);
     /* y += a * x */
     void (*add_scaled)(float *y, float a, const float *x, uint32_t count);
 

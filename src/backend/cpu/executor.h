@@ -150,7 +150,7 @@ void we_cpu_pack(struct we_cpu_worker *w, struct we_cpu_packing *packings, uint3
 enum we_cpu_epilogue {
     WE_CPU_STORE = 0, /* out = y */
     WE_CPU_ADD,       /* out += multiplier * y */
-    WE_CPU_ACTIVATE   /* out = activation(y) * (second . second_x) */
+    WE_CPU_ACTIVATE   /* out = activation(y) * (second . second_x); no second: 1 */
 };
 struct we_cpu_product {
     const struct we_cpu_matrix *matrix, *second;
@@ -159,7 +159,7 @@ struct we_cpu_product {
     uint32_t num_rows; /* of x */
     enum we_cpu_epilogue epilogue;
     float multiplier;
-    enum we_activation activation;
+    const struct we_feed_forward *feed_forward; /* whose activation it is */
     float *out;
     size_t out_stride;
 };

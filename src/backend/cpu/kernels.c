@@ -4,38 +4,45 @@
 enum { PANEL = WE_CPU_PANEL_ROWS, PIECE = WE_CPU_PIECE_ROWS };
 
 extern const struct we_cpu_kernels KERNEL(kernels);
-const struct we_cpu_kernels KERNEL(kernels) = {
-    .name = KERNEL_TEXT(WE_CPU_ISA),
-    .forms = {
-        [WE_CPU_FORM_F32] = {PANEL, 256, 1, KERNEL(float_bytes), KERNEL(pack_floats), KERNEL(multiply)},
-        [WE_CPU_FORM_F32_NIBBLES] = {PANEL, 256, 1, KERNEL(float_bytes), KERNEL(pack_nibble_floats), KERNEL(multiply)},
+const struct we_cpu_kernels
+    KERNEL(kernels) =
+        {
+            .name = KERNEL_TEXT(WE_CPU_ISA),
+            .forms =
+                {
+                    [WE_CPU_FORM_F32] = {PANEL, 256, 1, KERNEL(float_bytes), KERNEL(pack_floats), KERNEL(multiply)},
+                    [WE_CPU_FORM_F32_NIBBLES] = {PANEL, 256, 1, KERNEL(float_bytes), KERNEL(pack_nibble_floats),
+                                                 KERNEL(multiply)},
 #ifdef HAS_INT16
-        [WE_CPU_FORM_INT16] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
-        [WE_CPU_FORM_INT16_NIBBLES] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles), KERNEL(multiply_int16)},
+                    [WE_CPU_FORM_INT16] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
+                    [WE_CPU_FORM_INT16_NIBBLES] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles),
+                                                   KERNEL(multiply_int16)},
 #endif
 #ifdef HAS_BF16
-        [WE_CPU_FORM_BF16] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16), KERNEL(multiply_bf16)},
-        [WE_CPU_FORM_BF16_NIBBLES] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16_nibbles),
-                                      KERNEL(multiply_bf16)},
+                    [WE_CPU_FORM_BF16] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16),
+                                          KERNEL(multiply_bf16)},
+                    [WE_CPU_FORM_BF16_NIBBLES] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16_nibbles),
+                                                  KERNEL(multiply_bf16)},
 #endif
-    },
+                },
 #ifdef HAS_BITS
-    .int16_bits = true,
+            .int16_bits = true,
 #endif
-    .unpack_row = KERNEL(unpack_row),
-    .norm = KERNEL(norm),
-    .rope = KERNEL(rope),
-    .activate = KERNEL(activate),
-    .add_scaled = KERNEL(add_scaled),
-    .attend = KERNEL(attend),
-    .attend_pairs = KERNEL(attend_pairs),
-    .keep_pairs = KERNEL(keep_pairs),
-    .merge = KERNEL(merge),
+            .unpack_row = KERNEL(unpack_row),
+            .norm = KERNEL(norm),
+            .rope = KERNEL(rope),
+            .activate = KERNEL(activate),
+            .softcap = KERNEL(softcap),
+            .add_scaled = KERNEL(add_scaled),
+            .attend = KERNEL(attend),
+            .attend_pairs = KERNEL(attend_pairs),
+            .keep_pairs = KERNEL(keep_pairs),
+            .merge = KERNEL(merge),
 #ifdef HAS_BF16
-    .tile_state_bytes = KERNEL(tile_state_bytes),
-    .tile_work_bytes = KERNEL(tile_work_bytes),
-    .tile_begin = KERNEL(tile_begin),
-    .tile_chunk = KERNEL(tile_chunk),
-    .tile_end = KERNEL(tile_end),
+            .tile_state_bytes = KERNEL(tile_state_bytes),
+            .tile_work_bytes = KERNEL(tile_work_bytes),
+            .tile_begin = KERNEL(tile_begin),
+            .tile_chunk = KERNEL(tile_chunk),
+            .tile_end = KERNEL(tile_end),
 #endif
 };

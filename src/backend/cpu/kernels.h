@@ -38,7 +38,8 @@ void KERNEL(unpack_row)(const struct we_cpu_matrix *matrix, uint32_t row, float 
 void KERNEL(norm)(const struct we_norm *norm, const float *x, float *out);
 void KERNEL(rope)(float *x, uint32_t width, const float *cosine, const float *sine, uint32_t pairs, bool interleaved,
                   float scale);
-void KERNEL(activate)(enum we_activation activation, const float *gate, const float *up, uint32_t count, float *out);
+void KERNEL(activate)(const struct we_feed_forward *f, const float *gate, const float *up, uint32_t count, float *out);
+void KERNEL(softcap)(float cap, uint32_t count, float *x);
 void KERNEL(add_scaled)(float *y, float a, const float *x, uint32_t count);
 void KERNEL(attend)(struct we_cpu_attend *attend);
 void KERNEL(attend_pairs)(struct we_cpu_attend *attend);

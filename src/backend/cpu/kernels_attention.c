@@ -153,6 +153,8 @@ void KERNEL(attend)(struct we_cpu_attend *a)
     const uint32_t end = (last + WE_PAGE_POSITIONS - 1) / WE_PAGE_POSITIONS * WE_PAGE_POSITIONS;
     for (uint32_t p = begin; p < end; p += WE_PAGE_POSITIONS)
         score_functions[rows - 1](a->q, a->k[p / WE_PAGE_POSITIONS], a->head_dim, a->scores + p);
+    for (uint32_t r = 0; a->softcap != 0.0f && r < rows; r++)
+        KERNEL(softcap)(a->softcap, end - begin, a->scores + r * WE_CPU_CHUNK + begin);
     for (uint32_t r = 0; r < rows; r++)
         KERNEL(soften)(a->scores + r * WE_CPU_CHUNK, begin, end, a->first[r], a->last[r], &a->max[r], &a->sum[r]);
 

@@ -229,6 +229,8 @@ void KERNEL(attend_pairs)(struct we_cpu_attend *a)
             const uint32_t rows = a->num_rows - r < ROWS ? a->num_rows - r : ROWS;
             score_functions[rows - 1](a->q + r, a->k[p / WE_PAGE_POSITIONS], a->head_dim / 2, a->scores + r * WE_CPU_CHUNK + p);
         }
+    for (uint32_t r = 0; a->softcap != 0.0f && r < a->num_rows; r++)
+        KERNEL(softcap)(a->softcap, end - begin, a->scores + r * WE_CPU_CHUNK + begin);
     for (uint32_t r = 0; r < a->num_rows; r++)
         KERNEL(soften)(a->scores + r * WE_CPU_CHUNK, begin, end, a->first[r], a->last[r], &a->max[r], &a->sum[r]);
     memset(a->out, 0, (size_t)a->num_rows * a->v_head_dim * sizeof(float));

@@ -57,8 +57,8 @@ void KERNEL(tile_begin)(const struct we_cpu_attend_tile *t)
             const __m512 a = _mm512_mul_ps(v_load_n(q, low), scale), b = _mm512_mul_ps(v_load_n(q + low, high), scale);
             _mm512_storeu_si512(to + (size_t)s * TILE_BYTES, (__m512i)_mm512_cvtne2ps_pbh(b, a));
         }
-        l.max[r] = -INFINITY;
-        l.sum[r] = 0;
+        l.max[r] = t->has_sinks ? t->sink[r] * 1.44269504088896341f : -INFINITY;
+        l.sum[r] = t->has_sinks ? 1.0f : 0.0f;
     }
 }
 
@@ -97,6 +97,8 @@ INLINE void soften_row(const struct we_cpu_attend_tile *t, const struct tile_lay
 {
     float *scores = l->scores + (size_t)r * SCORE_STRIDE;
     uint8_t *weights = row_of(l->weights, STEPS, r);
+    if (t->softcap != 0.0f)
+        KERNEL(softcap)(t->softcap * 1.44269504088896341f, end - begin, scores + begin);
     for (uint32_t p = begin; p < first; p++)
         scores[p] = -INFINITY;
     for (uint32_t p = last; p < end; p++)
@@ -127,7 +129,6 @@ INLINE void soften_row(const struct we_cpu_attend_tile *t, const struct tile_lay
         sum *= _mm512_cvtss_f32(factor);
         l->max[r] = greatest;
     }
-    (void)t;
     l->sum[r] = sum + _mm512_reduce_add_ps(_mm512_add_ps(a, b));
 }
 

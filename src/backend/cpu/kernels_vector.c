@@ -77,21 +77,94 @@ void KERNEL(rope)(float *x, uint32_t width, const float *cosine, const float *si
             x[i] *= scale;
 }
 
-INLINE vf silu_times(vf gate, vf up)
+/* The share of the normal distribution below x, to 4e-7: half the complementary error function of |x| / sqrt 2, which is
+ * e^-z^2 times a polynomial in 1 / (1 + z / 2) (fitted by least squares). */
+INLINE vf normal_below(vf x)
 {
-    vf one = v_set1(1.0f);
-    vf e = v_exp(v_sub(v_zero(), gate));
-    return v_mul(v_div(gate, v_add(one, e)), up);
+    const vf one = v_set1(1.0f), z = v_mul(v_max(v_sub(v_zero(), x), x), v_set1(0.707106781187f));
+    const vf t = v_div(one, v_fma(z, v_set1(0.5f), one));
+    vf p = v_set1(-0.05874678811f);
+    p = v_fma(p, t, v_set1(0.2829966742f));
+    p = v_fma(p, t, v_set1(-0.4839159724f));
+    p = v_fma(p, t, v_set1(0.2742883066f));
+    p = v_fma(p, t, v_set1(-0.02400422507f));
+    p = v_fma(p, t, v_set1(0.2015683263f));
+    p = v_fma(p, t, v_set1(0.2433893525f));
+    p = v_fma(p, t, v_set1(0.282335567f));
+    p = v_fma(p, t, v_set1(0.2820887175f));
+    const vf beyond = v_mul(v_mul(p, v_mul(t, v_set1(0.5f))), v_exp(v_sub(v_zero(), v_mul(z, z))));
+    return v_from(x, 0.0f, v_sub(one, beyond), beyond);
 }
 
-void KERNEL(activate)(enum we_activation activation, const float *gate, const float *up, uint32_t count, float *out)
+/* x * sigmoid(factor * x) */
+INLINE vf sigmoid_times(vf x, vf factor)
 {
-    (void)activation; /* silu is the only one */
+    return v_div(x, v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), v_mul(factor, x)))));
+}
+
+INLINE vf activated(enum we_activation activation, const struct we_feed_forward *f, vf gate, vf up)
+{
+    switch (activation) {
+    case WE_ACTIVATION_GELU:
+        return v_mul(v_mul(gate, normal_below(gate)), up);
+    case WE_ACTIVATION_GELU_TANH: { /* (1 + tanh u) / 2 = sigmoid(2 u) */
+        const vf factor = v_fma(v_mul(gate, gate), v_set1(1.5957691216057308f * 0.044715f), v_set1(1.5957691216057308f));
+        return v_mul(sigmoid_times(gate, factor), up);
+    }
+    case WE_ACTIVATION_RELU_SQUARED: {
+        const vf positive = v_max(v_zero(), gate);
+        return v_mul(v_mul(positive, positive), up);
+    }
+    case WE_ACTIVATION_SWIGLU_CLIPPED: {
+        const vf limit = v_set1(f->limit);
+        const vf clipped = v_min(limit, v_max(v_sub(v_zero(), limit), up));
+        return v_mul(sigmoid_times(v_min(limit, gate), v_set1(f->alpha)), v_add(clipped, v_set1(1.0f)));
+    }
+    default:
+        return v_mul(sigmoid_times(gate, v_set1(1.0f)), up);
+    }
+}
+
+INLINE void activate(enum we_activation activation, const struct we_feed_forward *f, const float *gate, const float *up,
+                     uint32_t count, float *out)
+{
+    const vf one = v_set1(1.0f);
     uint32_t i = 0;
     for (; i + LANES <= count; i += LANES)
-        v_store(out + i, silu_times(v_load(gate + i), v_load(up + i)));
+        v_store(out + i, activated(activation, f, v_load(gate + i), up ? v_load(up + i) : one));
     if (i < count)
-        v_store_n(out + i, silu_times(v_load_n(gate + i, count - i), v_load_n(up + i, count - i)), count - i);
+        v_store_n(out + i, activated(activation, f, v_load_n(gate + i, count - i), up ? v_load_n(up + i, count - i) : one),
+                  count - i);
+}
+
+void KERNEL(activate)(const struct we_feed_forward *f, const float *gate, const float *up, uint32_t count, float *out)
+{
+    switch (f->activation) {
+    case WE_ACTIVATION_GELU:
+        activate(WE_ACTIVATION_GELU, f, gate, up, count, out);
+        break;
+    case WE_ACTIVATION_GELU_TANH:
+        activate(WE_ACTIVATION_GELU_TANH, f, gate, up, count, out);
+        break;
+    case WE_ACTIVATION_RELU_SQUARED:
+        activate(WE_ACTIVATION_RELU_SQUARED, f, gate, up, count, out);
+        break;
+    case WE_ACTIVATION_SWIGLU_CLIPPED:
+        activate(WE_ACTIVATION_SWIGLU_CLIPPED, f, gate, up, count, out);
+        break;
+    default:
+        activate(WE_ACTIVATION_SILU, f, gate, up, count, out);
+    }
+}
+
+void KERNEL(softcap)(float cap, uint32_t count, float *x)
+{
+    const vf most = v_set1(cap), inverse = v_set1(1.0f / cap);
+    uint32_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        v_store(x + i, v_mul(most, v_tanh(v_mul(v_load(x + i), inverse))));
+    if (i < count)
+        v_store_n(x + i, v_mul(most, v_tanh(v_mul(v_load_n(x + i, count - i), inverse))), count - i);
 }
 
 void KERNEL(add_scaled)(float *y, float a, const float *x, uint32_t count)

@@ -24,6 +24,22 @@ static we_status check_norm(const struct we_norm *norm, uint32_t width, const ch
     return status == WE_OK ? check_vector(&norm->bias, what, error) : status;
 }
 
+/* Of queries or keys: over each head, or over all of them. */
+static we_status check_head_norm(const struct we_attention *a, const struct we_norm *norm, uint32_t heads, const char *what,
+                                 struct we_error *error)
+{
+    const bool whole = norm->width == heads * a->head_dim && heads > 1;
+    if (norm->kind != WE_NORM_NONE && whole && a->norm_after_rope)
+        return we_error_set(error, WE_UNSUPPORTED, "%s over all heads after rope; the CPU back-end has it before", what);
+    const struct we_vector *vectors[] = {&norm->weight, &norm->bias};
+    for (int i = 0; i < 2; i++)
+        if (norm->kind != WE_NORM_NONE && vectors[i]->data && vectors[i]->length != norm->width &&
+            (whole || vectors[i]->length != heads * norm->width))
+            return we_error_set(error, WE_INVALID_FORMAT, "%s has %u weights, for %u heads of %u", what, vectors[i]->length,
+                                heads, a->head_dim);
+    return check_norm(norm, whole ? norm->width : a->head_dim, what, error);
+}
+
 /* A matrix that must be there, of a shape. rows 0: any. */
 static we_status make_matrix(const struct we_load_options *options, const struct we_cpu_plan *plan, struct we_cpu_matrix *m,
                              const struct we_linear *linear, uint32_t rows, uint32_t in, const char *what,
@@ -51,8 +67,8 @@ static uint32_t rope_slot(struct we_cpu_plan *plan, const struct we_rope *rope)
 {
     for (uint32_t i = 0; i < plan->num_ropes; i++) {
         const struct we_rope *r = plan->ropes[i];
-        if (r->rotary_dim == rope->rotary_dim && r->inv_freq[0] == rope->inv_freq[0] && r->inv_freq[1] == rope->inv_freq[1] &&
-            r->mscale[0] == rope->mscale[0] && r->mscale[1] == rope->mscale[1])
+        if (r->rotary_dim == rope->rotary_dim && r->ntk_length == rope->ntk_length && r->inv_freq[0] == rope->inv_freq[0] &&
+            r->inv_freq[1] == rope->inv_freq[1] && r->mscale[0] == rope->mscale[0] && r->mscale[1] == rope->mscale[1])
             return i;
     }
     plan->ropes[plan->num_ropes] = rope;
@@ -81,8 +97,16 @@ static we_status check_attention(const struct we_attention *a, struct we_error *
         return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no attention mask of kind %d", (int)a->mask);
     if (a->mask == WE_MASK_SLIDING && a->window == 0)
         return we_error_set(error, WE_INVALID_FORMAT, "attention with a sliding window of 0 positions");
-    we_status status = check_norm(&a->q_norm, a->head_dim, "the norm of queries", error);
-    return status == WE_OK ? check_norm(&a->k_norm, a->head_dim, "the norm of keys", error) : status;
+    if (a->q_growth != 0.0f && a->q_period == 0)
+        return we_error_set(error, WE_INVALID_FORMAT, "queries that grow with their position every 0 positions");
+    if (a->logit_softcapping < 0.0f)
+        return we_error_set(error, WE_INVALID_FORMAT, "attention scores capped at %g", (double)a->logit_softcapping);
+    if (a->sinks.data && a->sinks.length != heads)
+        return we_error_set(error, WE_INVALID_FORMAT, "%u attention sinks for %u heads", a->sinks.length, heads);
+    we_status status = check_vector(&a->sinks, "attention sinks", error);
+    if (status == WE_OK)
+        status = check_head_norm(a, &a->q_norm, heads, "the norm of queries", error);
+    return status == WE_OK ? check_head_norm(a, &a->k_norm, kv_heads, "the norm of keys", error) : status;
 }
 
 static we_status plan_state(const struct we_kv_layout *layout, const struct we_attention *a, uint32_t state,
@@ -151,15 +175,17 @@ static we_status plan_feed_forward(const struct we_load_options *options, struct
 {
     const struct we_feed_forward *f = b->block->op.feed_forward;
     const uint32_t hidden = options->decoder->hidden_size, inner = f->up_proj.rows;
-    if (f->activation != WE_ACTIVATION_SILU)
+    if ((unsigned)f->activation >= WE_ACTIVATION_COUNT)
         return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no activation function of kind %d",
                             (int)f->activation);
-    we_status status;
-    if ((status = make_matrix(options, plan, &b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK ||
+    we_status status = WE_OK;
+    if ((f->gate_proj.data &&
+         (status = make_matrix(options, plan, &b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK) ||
         (status = make_matrix(options, plan, &b->up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
         return status;
-    want_form(&b->gate, plan->hidden_forms);
+    if (b->gate.linear)
+        want_form(&b->gate, plan->hidden_forms);
     want_form(&b->up, plan->hidden_forms);
     want_form(&b->down, plan->inner_forms);
     widen(&plan->inner, inner);

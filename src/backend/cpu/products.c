@@ -68,9 +68,11 @@ static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, ui
             kernels->add_scaled(out + t * p->out_stride + first, p->multiplier, s->piece[0] + t * rows, rows);
         return;
     }
-    multiply(w, p->second, p->second_form, p->second_x, first, rows, token, tokens, s->piece[1], rows);
+    if (p->second)
+        multiply(w, p->second, p->second_form, p->second_x, first, rows, token, tokens, s->piece[1], rows);
     for (uint32_t t = 0; t < tokens; t++)
-        kernels->activate(p->activation, s->piece[0] + t * rows, s->piece[1] + t * rows, rows, out + t * p->out_stride + first);
+        kernels->activate(p->feed_forward, s->piece[0] + t * rows, p->second ? s->piece[1] + t * rows : NULL, rows,
+                          out + t * p->out_stride + first);
 }
 
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count)

@@ -49,4 +49,28 @@ INLINE vf v_exp(vf x)
     return v_zero_below(v_mul(y, v_power_of_two(shifted)), x, -87.0f);
 }
 
+/* a where x >= limit, else b. */
+INLINE vf v_from(vf x, float limit, vf a, vf b)
+{
+    const vf one = v_zero_below(v_set1(1.0f), x, limit);
+    return v_add(v_mul(one, a), v_mul(v_sub(v_set1(1.0f), one), b));
+}
+
+/* tanh x, to 3e-7 of itself: an odd polynomial (fitted by least squares) near 0, else (1 - e^-2|x|) / (1 + e^-2|x|). */
+INLINE vf v_tanh(vf x)
+{
+    const vf one = v_set1(1.0f), size = v_max(v_sub(v_zero(), x), x);
+    const vf near = v_min(v_set1(0.65f), v_max(v_set1(-0.65f), x)), z = v_mul(near, near);
+    vf p = v_set1(2.06464381606e-3f);
+    p = v_fma(p, z, v_set1(-8.09194635856e-3f));
+    p = v_fma(p, z, v_set1(2.16663387403e-2f));
+    p = v_fma(p, z, v_set1(-5.39405618458e-2f));
+    p = v_fma(p, z, v_set1(1.33331578875e-1f));
+    p = v_fma(p, z, v_set1(-3.33333296135e-1f));
+    p = v_fma(v_mul(near, z), p, near);
+    const vf e = v_exp(v_mul(size, v_set1(-2.0f)));
+    const vf far = v_div(v_sub(one, e), v_add(one, e));
+    return v_from(size, 0.6f, v_from(x, 0.0f, far, v_sub(v_zero(), far)), p);
+}
+
 #endif

@@ -16,6 +16,14 @@ void we_cpu_end_phase(struct we_cpu_worker *w)
 
 /* ---- the first phase: embeddings, and the angles of every row ---- */
 
+/* The inverse frequency of a pair at a position beyond the length that dynamic NTK begins at. */
+static float ntk_frequency(const struct we_rope *rope, float position, uint32_t pair)
+{
+    const double dim = rope->rotary_dim, length = rope->ntk_length;
+    const double growth = rope->ntk_factor * (position + 1.0) / length - (rope->ntk_factor - 1.0);
+    return (float)pow(rope->theta * pow(growth, dim / (dim - 2)), -2.0 * pair / dim);
+}
+
 static void fill_angles(struct we_executor *e, uint32_t row)
 {
     const struct we_cpu_span *s = &e->spans[e->row_span[row]];
@@ -24,8 +32,10 @@ static void fill_angles(struct we_executor *e, uint32_t row)
         const struct we_rope *rope = e->plan.ropes[i];
         float *cosine = e->angles + ((size_t)i * e->options.max_rows + row) * 2 * e->plan.max_pairs;
         float *sine = cosine + e->plan.max_pairs;
+        const bool grown = rope->ntk_length && position >= (float)rope->ntk_length;
         for (uint32_t p = 0; p < rope->rotary_dim / 2; p++) {
-            float angle = position * rope->inv_freq[s->rope_mode][p]; /* rounded to float32, as MLX does */
+            const float frequency = grown ? ntk_frequency(rope, position, p) : rope->inv_freq[s->rope_mode][p];
+            float angle = position * frequency; /* rounded to float32, as MLX does */
             cosine[p] = cosf(angle) * rope->mscale[s->rope_mode];
             sine[p] = sinf(angle) * rope->mscale[s->rope_mode];
         }
@@ -116,6 +126,20 @@ static void output_product(struct we_cpu_worker *w, const struct we_cpu_matrix *
     we_cpu_end_phase(w);
 }
 
+/* Norms over all heads of a row together: a phase of its own. */
+static void norm_rows(struct we_cpu_worker *w, const struct we_norm *norm, float *rows, size_t stride, uint32_t count)
+{
+    for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < count;)
+        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < count; row++)
+            w->kernels->norm(norm, rows + row * stride, rows + row * stride);
+    we_cpu_end_phase(w);
+}
+
+static bool is_whole(const struct we_attention *a, const struct we_norm *norm)
+{
+    return norm->kind != WE_NORM_NONE && norm->width != a->head_dim;
+}
+
 /* prune: from the queries on, only rows for output are computed. */
 static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool prune)
 {
@@ -134,6 +158,11 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
         w->stream = e->kept_stream;
         w->rows = &e->kept_rows;
     }
+    const struct we_attention *a = b->block->op.attention;
+    if (is_whole(a, &a->q_norm))
+        norm_rows(w, &a->q_norm, e->q, e->plan.q.stride, w->rows->count);
+    if (is_whole(a, &a->k_norm))
+        norm_rows(w, &a->k_norm, e->k, e->plan.k.stride, e->rows.count);
     we_cpu_attention(w, b, e->q);
     we_cpu_end_phase(w);
     if (w->rows->count > 0)
@@ -146,14 +175,18 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
     struct we_cpu_packing packing = stream_packing(w, &b->block->pre_norm);
     we_cpu_pack(w, &packing, 1);
     struct we_cpu_product products[WE_CPU_MOST_PRODUCTS], second[WE_CPU_MOST_SETS];
-    uint32_t count = add_products(w, &packing, &b->gate, e->inner, e->plan.inner.stride, products);
-    add_products(w, &packing, &b->up, NULL, 0, second);
+    const bool gated = b->gate.linear != NULL;
+    uint32_t count = add_products(w, &packing, gated ? &b->gate : &b->up, e->inner, e->plan.inner.stride, products);
+    if (gated)
+        add_products(w, &packing, &b->up, NULL, 0, second);
     for (uint32_t i = 0; i < count; i++) {
-        products[i].second = &b->up;
-        products[i].second_form = second[i].form;
-        products[i].second_x = second[i].x;
+        if (gated) {
+            products[i].second = &b->up;
+            products[i].second_form = second[i].form;
+            products[i].second_x = second[i].x;
+        }
         products[i].epilogue = WE_CPU_ACTIVATE;
-        products[i].activation = b->block->op.feed_forward->activation;
+        products[i].feed_forward = b->block->op.feed_forward;
     }
     we_cpu_products(w, products, count);
     we_cpu_end_phase(w);
@@ -191,11 +224,15 @@ static void logits(struct we_cpu_worker *w)
     we_cpu_pack(w, &packing, 1);
     we_cpu_products(w, products, add_products(w, &packing, &e->plan.head, e->logits, d->vocab_size, products));
     we_cpu_end_phase(w);
-    if (d->logit_multiplier == 1.0f)
+    if (d->logit_multiplier == 1.0f && d->final_logit_softcapping == 0.0f)
         return;
-    for (uint32_t row; (row = we_cpu_take(w)) < e->kept_rows.count;)
-        for (uint32_t i = 0; i < d->vocab_size; i++)
-            e->logits[(size_t)row * d->vocab_size + i] *= d->logit_multiplier;
+    for (uint32_t row; (row = we_cpu_take(w)) < e->kept_rows.count;) {
+        float *logits = e->logits + (size_t)row * d->vocab_size;
+        for (uint32_t i = 0; d->logit_multiplier != 1.0f && i < d->vocab_size; i++)
+            logits[i] *= d->logit_multiplier;
+        if (d->final_logit_softcapping != 0.0f)
+            w->kernels->softcap(d->final_logit_softcapping, d->vocab_size, logits);
+    }
 }
 
 void we_cpu_walk(void *context, uint32_t index)

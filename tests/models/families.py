@@ -1,0 +1,316 @@
+"""A random config of each family, with the keys that tell it from others: what make_random_models.py and conformance.py build.
+
+Each function takes a random generator and the unit that the widths of quantised matrices must be multiples of. Families whose
+attention has its own head_dim get one that differs from hidden_size / num_attention_heads.
+"""
+import numpy as np
+
+
+def pick(rng, *choices):
+    value = choices[int(rng.integers(len(choices)))]
+    return value
+
+
+def chance(rng, probability=0.5):
+    return bool(rng.random() < probability)
+
+
+def sizes(rng, unit, own_head_dim=False, most=3):
+    """Sizes that all families have. Without a head_dim of its own, hidden_size is a multiple of the heads."""
+    kv, repeat = int(rng.integers(1, 4)), int(rng.integers(1, 5))
+    config = {"num_hidden_layers": int(rng.integers(1, 4)), "vocab_size": int(rng.integers(30, 300)),
+              "intermediate_size": unit * int(rng.integers(1, most + 1)),
+              "max_position_embeddings": int(rng.integers(300, 1000))}
+    if own_head_dim:
+        heads, hidden = kv * repeat, unit * int(rng.integers(1, most + 1))
+        config["head_dim"] = int(pick(rng, 8, 12, 16, 32, 64))
+    else:
+        hidden = unit * int(rng.integers(max(1, 32 // unit), most + 1 if unit >= 32 else 3 * most))
+        fitting = [(k, r) for k in (1, 2, 3, 4) for r in (1, 2, 3, 4)
+                   if hidden % (k * r) == 0 and hidden // (k * r) % 4 == 0 and hidden // (k * r) >= 8]
+        kv, repeat = pick(rng, *fitting)
+        heads = kv * repeat
+    config |= {"hidden_size": hidden, "num_attention_heads": heads, "num_key_value_heads": kv}
+    return config
+
+
+def head_dim(config):
+    return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+
+
+def theta(rng):
+    return float(pick(rng, 10000.0, 500000.0, 1000000.0))
+
+
+def scaling(rng, config, kinds=("linear", "llama3", "yarn", "dynamic", "longrope"), key="rope_type", values=None):
+    """A random scaling of rope, or None."""
+    kind = pick(rng, None, *kinds)
+    factor, original = round(float(rng.uniform(1.5, 9)), 3), int(rng.integers(8, 200))
+    half = (values or head_dim(config)) // 2
+    if kind is None:
+        return None
+    block = {key: kind, "factor": factor}
+    if kind == "llama3":
+        low = round(float(rng.uniform(0.5, 2)), 2)
+        block |= {"low_freq_factor": low, "high_freq_factor": round(low + float(rng.uniform(0.5, 6)), 2),
+                  "original_max_position_embeddings": original}
+    elif kind == "yarn":
+        block |= {"original_max_position_embeddings": original}
+        if chance(rng):
+            block |= {"mscale": round(float(rng.uniform(0.5, 1.5)), 3), "mscale_all_dim": round(float(rng.uniform(0.5, 1.5)), 3)}
+    elif kind in ("longrope", "su"):
+        short, long = (np.round(rng.uniform(1, top, half), 4).tolist() for top in (2, 12))
+        block = {key: kind, "short_factor": short, "long_factor": long, "original_max_position_embeddings": original}
+    return block
+
+
+def usual(rng, unit, own_head_dim=False, kinds=("linear", "llama3", "yarn", "dynamic", "longrope")):
+    config = sizes(rng, unit, own_head_dim) | {"rms_norm_eps": float(pick(rng, 1e-5, 1e-6)), "rope_theta": theta(rng)}
+    if kinds:
+        config["rope_scaling"] = scaling(rng, config, kinds)
+    return config
+
+
+def tie(rng):
+    return {"tie_word_embeddings": chance(rng)}
+
+
+def layer_types(rng, config):
+    """Both types, so that mlx-lm finds one of each."""
+    count = config["num_hidden_layers"] = max(2, config["num_hidden_layers"])
+    types = [pick(rng, "full_attention", "sliding_attention") for _ in range(count)]
+    where = rng.permutation(count)
+    types[where[0]], types[where[1]] = "full_attention", "sliding_attention"
+    return types
+
+
+def window(rng):
+    return int(rng.integers(1, 140))
+
+
+# ---- the families ----
+
+
+def llama(rng, unit):
+    config = usual(rng, unit, True) | {"attention_bias": chance(rng), "mlp_bias": chance(rng)}
+    if chance(rng):
+        config |= tie(rng)
+    if chance(rng):
+        config |= {"layer_types": layer_types(rng, config), "sliding_window": window(rng)}
+    if (config["rope_scaling"] or {}).get("rope_type") != "longrope":
+        config["rope_traditional"] = chance(rng, 0.3)
+    return config
+
+
+def smollm3(rng, unit):
+    config = usual(rng, unit, True) | tie(rng)
+    if chance(rng):
+        config["no_rope_layers"] = [int(chance(rng)) for _ in range(config["num_hidden_layers"])]
+    else:
+        config["no_rope_layer_interval"] = int(rng.integers(1, 4))
+    return config
+
+
+def phi3(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng)
+    rotary = head_dim(config)
+    if chance(rng, 0.4):
+        rotary = 2 * int(rng.integers(1, rotary // 2 + 1))
+        config["partial_rotary_factor"] = rotary / head_dim(config)
+    block = scaling(rng, config, ("linear", "longrope", "su"), "type", rotary)
+    if block and "short_factor" in block:
+        config["original_max_position_embeddings"] = block.pop("original_max_position_embeddings")
+    elif block:
+        block["long_factor"] = [1.0]
+        config["rope_traditional"] = chance(rng, 0.3)
+    return config | {"rope_scaling": block}
+
+
+def qwen2(rng, unit):
+    config = usual(rng, unit)
+    return config | (tie(rng) if chance(rng, 0.7) else {})
+
+
+def qwen3(rng, unit):
+    return usual(rng, unit, True) | tie(rng)
+
+
+def mimo(rng, unit):
+    return usual(rng, unit) | tie(rng)
+
+
+def gemma(rng, unit):
+    return usual(rng, unit, True, kinds=())
+
+
+def gemma2(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | {"query_pre_attn_scalar": float(rng.integers(8, 200))}
+    if chance(rng):
+        config |= {"attn_logit_softcapping": float(rng.integers(2, 60)), "final_logit_softcapping": float(rng.integers(5, 40))}
+    return config
+
+
+def gemma3_text(rng, unit):
+    config = usual(rng, unit, True, ("linear", "yarn")) | {
+        "query_pre_attn_scalar": float(rng.integers(8, 200)), "sliding_window": window(rng),
+        "sliding_window_pattern": int(rng.integers(2, 4)), "rope_local_base_freq": theta(rng)}
+    config["num_hidden_layers"] = max(config["num_hidden_layers"], config["sliding_window_pattern"])
+    return config
+
+
+def gemma3(rng, unit):
+    text = gemma3_text(rng, unit) | {"model_type": "gemma3_text"}
+    return {"text_config": text, "vocab_size": text.pop("vocab_size")}
+
+
+def granite(rng, unit):
+    return usual(rng, unit) | tie(rng) | {
+        "logits_scaling": round(float(rng.uniform(1, 9)), 3), "attention_multiplier": round(float(rng.uniform(0.05, 0.5)), 4),
+        "embedding_multiplier": round(float(rng.uniform(1, 12)), 3), "residual_multiplier": round(float(rng.uniform(0.2, 1)), 3),
+        "attention_bias": chance(rng), "mlp_bias": chance(rng)}
+
+
+def minicpm(rng, unit):
+    config = usual(rng, unit)
+    return config | {"dim_model_base": int(rng.integers(8, 64)), "scale_depth": round(float(rng.uniform(0.5, 2)), 3),
+                     "scale_emb": round(float(rng.uniform(1, 12)), 2), "tie_word_embeddings": False}
+
+
+def olmo(rng, unit):
+    c = sizes(rng, unit)
+    return {"d_model": c["hidden_size"], "n_layers": c["num_hidden_layers"], "mlp_hidden_size": 2 * c["intermediate_size"],
+            "n_heads": c["num_attention_heads"], "vocab_size": c["vocab_size"], "embedding_size": c["vocab_size"] + 3,
+            "rope_theta": theta(rng), "rope_traditional": chance(rng, 0.3), "max_sequence_length": 600, "weight_tying": False}
+
+
+def olmo2(rng, unit):
+    return usual(rng, unit, chance(rng)) | {"attention_bias": chance(rng), "mlp_bias": chance(rng)} | tie(rng)
+
+
+def olmo3(rng, unit):
+    config = usual(rng, unit, chance(rng)) | {"attention_bias": chance(rng), "sliding_window": window(rng)} | tie(rng)
+    if chance(rng):
+        config["layer_types"] = layer_types(rng, config)
+    else:
+        config["num_hidden_layers"] = 4
+    return config
+
+
+def exaone4(rng, unit):
+    config = usual(rng, unit, True) | tie(rng) | {"sliding_window": None, "sliding_window_pattern": None}
+    config["rope_scaling"] = config["rope_scaling"] or {"rope_type": "default"}
+    if chance(rng, 0.7):
+        config |= {"sliding_window": window(rng), "sliding_window_pattern": pick(rng, "LG", "LLG", "GL")}
+        config["num_hidden_layers"] = max(config["num_hidden_layers"], len(config["sliding_window_pattern"]))
+    return config
+
+
+def cohere(rng, unit):
+    config = usual(rng, unit, kinds=())
+    return config | {"layer_norm_eps": config.pop("rms_norm_eps"), "logit_scale": round(float(rng.uniform(0.05, 1)), 4),
+                     "attention_bias": chance(rng), "layer_norm_bias": chance(rng), "use_qk_norm": chance(rng)}
+
+
+def cohere2(rng, unit):
+    config = usual(rng, unit, kinds=())
+    config["head_dim"] = head_dim(config)
+    pattern = int(rng.integers(2, 4))
+    config["num_hidden_layers"] = max(config["num_hidden_layers"], pattern)
+    return config | {"layer_norm_eps": config.pop("rms_norm_eps"), "logit_scale": round(float(rng.uniform(0.05, 1)), 4),
+                     "attention_bias": chance(rng), "layer_norm_bias": chance(rng), "sliding_window": window(rng),
+                     "sliding_window_pattern": pattern}
+
+
+def partial(rng, config):
+    dim = head_dim(config)
+    return 2 * int(rng.integers(1, dim // 2 + 1)) / dim
+
+
+def glm4(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | {"attention_bias": chance(rng)}
+    return config | {"partial_rotary_factor": partial(rng, config)}
+
+
+def seed_oss(rng, unit):
+    untied = {"tie_word_embeddings": False}  # mlx-lm's tied head reads quantised embeddings as numbers
+    return usual(rng, unit, True) | untied | {"attention_bias": chance(rng), "attention_out_bias": chance(rng),
+                                              "mlp_bias": chance(rng)}
+
+
+def ernie4_5(rng, unit):
+    config = usual(rng, unit, chance(rng), kinds=()) | tie(rng) | {"use_bias": chance(rng)}
+    return {"head_dim": None} | config
+
+
+def hunyuan_v1_dense(rng, unit):
+    config = usual(rng, unit, chance(rng), kinds=()) | tie(rng) | {"attention_bias": chance(rng), "use_qk_norm": chance(rng, 0.8)}
+    if chance(rng):
+        config["rope_scaling"] = {"type": "dynamic", "factor": 1.0, "alpha": round(float(rng.uniform(1, 1000)), 2)}
+    return config
+
+
+def starcoder2(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng)
+    return config | {"norm_epsilon": config.pop("rms_norm_eps")}
+
+
+def stablelm(rng, unit):
+    config = usual(rng, unit, kinds=()) | {"use_qkv_bias": chance(rng), "use_parallel_residual": chance(rng),
+                                           "qk_layernorm": chance(rng)}
+    return config | {"layer_norm_eps": config.pop("rms_norm_eps"), "partial_rotary_factor": partial(rng, config)}
+
+
+def nemotron(rng, unit):
+    config = usual(rng, unit, chance(rng), kinds=()) | tie(rng) | {"attention_bias": chance(rng), "mlp_bias": chance(rng),
+                                                                   "hidden_act": "relu2"}
+    if chance(rng):
+        config["rope_scaling"] = {"type": "linear", "factor": round(float(rng.uniform(1.5, 8)), 2)}
+    return config | {"norm_eps": config.pop("rms_norm_eps"), "partial_rotary_factor": partial(rng, config)}
+
+
+def internlm2(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng) | {"bias": chance(rng)}
+    return config | {"rope_scaling": scaling(rng, config, ("linear", "dynamic"), "type")}
+
+
+def internlm3(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng) | {"bias": chance(rng), "qkv_bias": chance(rng)}
+    return config | {"rope_scaling": scaling(rng, config, ("linear", "dynamic"))}
+
+
+def helium(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng) | {"attention_bias": chance(rng), "mlp_bias": chance(rng)}
+    return config | {"head_dim": head_dim(config)}
+
+
+def phi(rng, unit):
+    config = usual(rng, unit, kinds=())
+    return config | {"layer_norm_eps": config.pop("rms_norm_eps"), "partial_rotary_factor": partial(rng, config)}
+
+
+def ministral3(rng, unit):
+    config = usual(rng, unit, chance(rng), kinds=()) | tie(rng)
+    block = scaling(rng, config, ("yarn",)) or {"rope_type": "default"}
+    block |= {"rope_theta": config.pop("rope_theta"), "original_max_position_embeddings": int(rng.integers(8, 100)),
+              "llama_4_scaling_beta": round(float(rng.uniform(0.05, 0.5)), 3)}
+    if chance(rng):
+        config |= {"layer_types": layer_types(rng, config), "sliding_window": window(rng)}
+    return config | {"rope_parameters": block}
+
+
+def mistral3(rng, unit):
+    kind = pick(rng, "ministral3", "mistral")
+    text = (ministral3 if kind == "ministral3" else llama)(rng, unit) | {"model_type": kind}
+    if chance(rng):
+        text.pop("tie_word_embeddings", None)
+    return {"text_config": text, "vocab_size": text["vocab_size"]}
+
+
+FAMILIES = {f.__name__: f for f in (
+    llama, smollm3, phi3, qwen2, qwen3, mimo, gemma, gemma2, gemma3_text, gemma3, granite, minicpm, olmo, olmo2, olmo3, exaone4,
+    cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
+    phi, ministral3, mistral3)} | {"mistral": llama}
+
+
+def config(name, rng, unit):
+    return {"model_type": name} | FAMILIES[name](rng, unit)
