@@ -313,6 +313,8 @@ static bool is_passed_over(const void *context, struct we_str name)
     if (*outer && (we_str_find(name, we_str_c("vision_tower"), 0) != SIZE_MAX ||
                    we_str_find(name, we_str_c("multi_modal_projector"), 0) != SIZE_MAX))
         return true;
+    if (b->is_passed_over && b->is_passed_over(b, name))
+        return true;
     char head[64];
     snprintf(head, sizeof head, "%slm_head.", outer);
     return b->tied && we_str_starts_with(name, we_str_c(head));

@@ -74,6 +74,8 @@ struct we_build {
     uint32_t layer; /* layers so far */
     bool tied;
     const struct we_family *family;
+    bool (*is_passed_over)(const struct we_build *build,
+                           struct we_str tensor); /* further tensors that are not needed, or NULL */
 };
 
 struct we_family {

@@ -40,7 +40,7 @@ static const struct we_key granite_keys[] = {WE_SIZES,
                                              WE_BOOL(mlp_bias),
                                              WE_BOOL(tie_word_embeddings)};
 const struct we_family we_family_granite = {
-    .models = "Granite 3 and 4",
+    .models = "Granite 3",
     WE_KEYS(granite_keys),
     .defaults = {.rope_theta = 10000, .tie_word_embeddings = true},
     .describe = describe_granite,

@@ -51,12 +51,12 @@ uint64_t we_linear_bytes(const struct we_linear *linear)
         uint64_t group = we_dtype_size(linear->dtype) * (linear->biases ? 2 : 1);
         row = we_quant_row_bytes(quant, linear->in) + we_quant_row_groups(quant, linear->in) * group;
     }
-    return linear->rows * (row + (linear->bias.data ? we_dtype_size(linear->bias.dtype) : 0));
+    return we_linear_rows(linear) * (row + (linear->bias.data ? we_dtype_size(linear->bias.dtype) : 0));
 }
 
 static uint64_t linear_parameters(const struct we_linear *linear)
 {
-    return (uint64_t)linear->rows * linear->in + (linear->bias.data ? linear->rows : 0);
+    return we_linear_rows(linear) * (linear->in + (linear->bias.data ? 1 : 0));
 }
 
 struct count {
@@ -82,6 +82,25 @@ static void count_norm(struct count *count, const struct we_norm *norm)
     }
 }
 
+static void count_feed_forward(struct count *count, const struct we_feed_forward *f)
+{
+    count_linear(count, &f->gate_proj);
+    count_linear(count, &f->up_proj);
+    count_linear(count, &f->down_proj);
+}
+
+/* A token reads the experts that are chosen for it. */
+static void count_moe(struct count *count, const struct we_moe *moe)
+{
+    struct count experts = {0};
+    count_feed_forward(&experts, &moe->experts);
+    count->parameters += experts.parameters;
+    count->bytes += experts.bytes / moe->num_experts * moe->top_k;
+    count_feed_forward(count, &moe->shared);
+    count_linear(count, &moe->router);
+    count_linear(count, &moe->shared_gate);
+}
+
 static void count_block(struct count *count, const struct we_block *block)
 {
     count_norm(count, &block->pre_norm);
@@ -93,11 +112,10 @@ static void count_block(struct count *count, const struct we_block *block)
             count_linear(count, linears[i]);
         count_norm(count, &a->q_norm);
         count_norm(count, &a->k_norm);
+    } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
+        count_feed_forward(count, block->op.feed_forward);
     } else {
-        const struct we_feed_forward *f = block->op.feed_forward;
-        const struct we_linear *linears[] = {&f->gate_proj, &f->up_proj, &f->down_proj};
-        for (int i = 0; i < 3; i++)
-            count_linear(count, linears[i]);
+        count_moe(count, block->op.moe);
     }
 }
 

@@ -37,6 +37,11 @@ we_status we_model_describe(const char *path, enum we_rope_compat rope_compat, s
 /* Weights counted before quantisation, and the bytes that decode reads for each token. */
 void we_decoder_count(const struct we_decoder *decoder, uint64_t *num_parameters, uint64_t *token_bytes);
 
+/* Rows of a view, of all experts. */
+static inline uint64_t we_linear_rows(const struct we_linear *linear)
+{
+    return (uint64_t)linear->rows * (linear->count ? linear->count : 1);
+}
 /* Bytes that a linear's tensor rows take in the file, of its view. */
 uint64_t we_linear_bytes(const struct we_linear *linear);
 

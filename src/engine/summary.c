@@ -45,7 +45,7 @@ static void count_format(struct formats *formats, const struct we_linear *linear
         formats->counts[i] = (struct we_quantization_count){0};
         memcpy(formats->counts[i].name, name, sizeof name);
     }
-    uint64_t parameters = (uint64_t)linear->rows * linear->in;
+    uint64_t parameters = we_linear_rows(linear) * linear->in;
     formats->counts[i].num_modules += new_module;
     formats->counts[i].num_parameters += parameters;
     formats->counts[i].bytes += we_linear_bytes(linear);
@@ -72,6 +72,11 @@ static int larger_first(const void *a, const void *b)
     return x->num_parameters < y->num_parameters ? 1 : x->num_parameters > y->num_parameters ? -1 : 0;
 }
 
+static void count_feed_forward(struct formats *formats, const struct we_feed_forward *f)
+{
+    count_views(formats, (const struct we_linear *const[]){&f->gate_proj, &f->up_proj, &f->down_proj}, 3);
+}
+
 static void count_formats(const struct we_decoder *decoder, struct formats *formats)
 {
     for (uint32_t l = 0; l < decoder->num_layers; l++) {
@@ -81,9 +86,13 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
                 if (block->kind == WE_BLOCK_ATTENTION) {
                     const struct we_attention *a = block->op.attention;
                     count_views(formats, (const struct we_linear *const[]){&a->q_proj, &a->k_proj, &a->v_proj, &a->o_proj}, 4);
+                } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
+                    count_feed_forward(formats, block->op.feed_forward);
                 } else {
-                    const struct we_feed_forward *f = block->op.feed_forward;
-                    count_views(formats, (const struct we_linear *const[]){&f->gate_proj, &f->up_proj, &f->down_proj}, 3);
+                    const struct we_moe *moe = block->op.moe;
+                    count_feed_forward(formats, &moe->experts);
+                    count_feed_forward(formats, &moe->shared);
+                    count_views(formats, (const struct we_linear *const[]){&moe->router, &moe->shared_gate}, 2);
                 }
             }
         }

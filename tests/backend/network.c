@@ -97,6 +97,47 @@ static const struct we_feed_forward *feed_forward(struct test_network *n)
     return f;
 }
 
+/* Experts of one matrix each: (count * rows, in). */
+static struct we_linear expert_tensor(struct test_network *n, uint32_t rows, uint32_t in)
+{
+    struct we_linear all = tensor(n, n->shape.format, n->shape.experts * rows, in, n->shape.bias);
+    all.rows = all.next = rows;
+    all.count = n->shape.experts;
+    return all;
+}
+
+static const struct we_moe *mixture(struct test_network *n)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_moe *m = we_arena_alloc(&n->arena, sizeof *m);
+    *m = (struct we_moe){.num_experts = s->experts,
+                         .top_k = s->top_k,
+                         .num_groups = s->expert_groups,
+                         .top_groups = s->top_groups,
+                         .score = s->score,
+                         .norm_topk_prob = s->score == WE_ROUTER_SIGMOID,
+                         .norm_eps = 1e-20f,
+                         .routed_scaling_factor = 1.5f,
+                         .jitter = 0.2f};
+    m->experts = (struct we_feed_forward){.activation = s->activation, .limit = 1.5f, .alpha = 1.702f};
+    if (s->fused) {
+        struct we_linear all = expert_tensor(n, 2 * s->inner, s->hidden);
+        m->experts.gate_proj = view(all, 0, s->inner), m->experts.up_proj = view(all, s->inner, s->inner);
+    } else {
+        m->experts.gate_proj = expert_tensor(n, s->inner, s->hidden),
+        m->experts.up_proj = expert_tensor(n, s->inner, s->hidden);
+    }
+    m->experts.down_proj = expert_tensor(n, s->hidden, s->inner);
+    m->router = tensor(n, (struct test_format){WE_QUANT_NONE, 0, 0, WE_F32}, s->experts, s->hidden, false);
+    if (s->score == WE_ROUTER_SIGMOID)
+        m->correction_bias = (struct we_vector){vector(n, s->experts, 0.5f, 0.3f), WE_F32, s->experts};
+    if (s->shared_expert)
+        m->shared = *feed_forward(n);
+    if (s->shared_gate)
+        m->shared_gate = tensor(n, s->format, 1, s->hidden, false);
+    return m;
+}
+
 static void make_layer(struct test_network *n, uint32_t index, const float *frequencies, struct we_layer *layer)
 {
     const struct test_network_shape *s = &n->shape;
@@ -105,7 +146,10 @@ static void make_layer(struct test_network *n, uint32_t index, const float *freq
     blocks[0] = (struct we_block){.kind = WE_BLOCK_ATTENTION, .pre_norm = norm(n, s->hidden), .state = index};
     blocks[0].op.attention = attention(n, index, frequencies);
     blocks[1] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD, .pre_norm = norm(n, s->hidden), .state = WE_NO_STATE};
-    blocks[1].op.feed_forward = feed_forward(n);
+    if (s->experts && index % 2 == 1)
+        blocks[1].kind = WE_BLOCK_MOE, blocks[1].op.moe = mixture(n);
+    else
+        blocks[1].op.feed_forward = feed_forward(n);
     for (int i = 0; s->post_norms && i < 2; i++)
         blocks[i].post_norm = norm(n, s->hidden);
     float multiplier = s->residual_multiplier ? s->residual_multiplier : 1;
@@ -119,7 +163,7 @@ static void make_layer(struct test_network *n, uint32_t index, const float *freq
 void test_network_make(struct test_network *n, const struct test_network_shape *shape, uint64_t seed)
 {
     *n = (struct test_network){.shape = *shape, .seed = seed};
-    n->tensors = calloc(shape->layers * 7 + 2, sizeof *n->tensors);
+    n->tensors = calloc(shape->layers * 12 + 2, sizeof *n->tensors);
     float *frequencies = we_arena_array(&n->arena, shape->rotary_dim + 1, sizeof *frequencies);
     for (uint32_t i = 0; i < shape->rotary_dim; i++) /* short, then long */
         frequencies[i] = (float)pow(10000.0, -2.0 * (i % (shape->rotary_dim / 2)) / shape->rotary_dim) /
@@ -274,6 +318,86 @@ static void apply_feed_forward(const struct test_network *n, const struct we_fee
     free(gate), free(up);
 }
 
+/* The view of one expert. */
+static struct we_linear expert(struct we_linear linear, uint32_t index)
+{
+    linear.first += index * linear.next;
+    return linear;
+}
+
+/* The experts of one row and their weights, by the definition: the best is looked for among all that are left. */
+static void route(const struct we_moe *m, const double *logits, uint32_t *chosen, double *weights)
+{
+    double scores[64], rank[64], total = 0, sum = 0;
+    const uint32_t size = m->num_groups > 1 ? m->num_experts / m->num_groups : m->num_experts;
+    for (uint32_t i = 0; i < m->num_experts; i++)
+        total += exp(logits[i]);
+    for (uint32_t i = 0; i < m->num_experts; i++) {
+        scores[i] = m->score == WE_ROUTER_SIGMOID ? 1 / (1 + exp(-logits[i])) : exp(logits[i]) / total;
+        rank[i] = m->score == WE_ROUTER_SPARSEMIXER ? logits[i] : scores[i];
+        rank[i] += m->correction_bias.data ? ((const float *)m->correction_bias.data)[i] : 0;
+    }
+    for (uint32_t g = 0; m->num_groups > 1 && g < m->num_groups; g++) { /* a group is left when too many are better */
+        double best[8][2];
+        uint32_t better = 0;
+        for (uint32_t h = 0; h < m->num_groups; h++) {
+            best[h][0] = best[h][1] = -INFINITY;
+            for (uint32_t i = h * size; i < (h + 1) * size; i++) {
+                const double r = scores[i] + (m->correction_bias.data ? ((const float *)m->correction_bias.data)[i] : 0);
+                if (r > best[h][0])
+                    best[h][1] = best[h][0], best[h][0] = r;
+                else if (r > best[h][1])
+                    best[h][1] = r;
+            }
+        }
+        for (uint32_t h = 0; h < m->num_groups; h++)
+            better += best[h][0] + best[h][1] > best[g][0] + best[g][1];
+        for (uint32_t i = g * size; better >= m->top_groups && i < (g + 1) * size; i++)
+            rank[i] = 0;
+    }
+    for (uint32_t k = 0; k < m->top_k; k++) {
+        uint32_t best = 0;
+        for (uint32_t i = 1; i < m->num_experts; i++)
+            best = rank[i] > rank[best] ? i : best;
+        double near = 0;
+        for (uint32_t i = 0; i < m->num_experts; i++)
+            if (rank[i] > -INFINITY && (logits[best] - logits[i]) / fmax(fabs(logits[i]), logits[best]) <= 2 * m->jitter)
+                near += exp(logits[i] - logits[best]);
+        chosen[k] = best;
+        weights[k] = m->score == WE_ROUTER_SPARSEMIXER ? 1 / near : scores[best];
+        rank[best] = -INFINITY;
+        sum += weights[k];
+    }
+    for (uint32_t k = 0; k < m->top_k; k++)
+        weights[k] *= m->routed_scaling_factor / (m->norm_topk_prob ? sum : 1);
+}
+
+static void apply_mixture(const struct test_network *n, const struct we_moe *m, const double *x, double *y)
+{
+    const uint32_t hidden = n->decoder.hidden_size;
+    double logits[64], weights[64], gate = 0, *one = calloc(hidden, sizeof *one);
+    uint32_t chosen[64];
+    apply_linear(n, &m->router, x, logits);
+    route(m, logits, chosen, weights);
+    memset(y, 0, hidden * sizeof *y);
+    for (uint32_t k = 0; k < m->top_k; k++) {
+        struct we_feed_forward f = m->experts;
+        f.gate_proj = expert(f.gate_proj, chosen[k]), f.up_proj = expert(f.up_proj, chosen[k]);
+        f.down_proj = expert(f.down_proj, chosen[k]);
+        apply_feed_forward(n, &f, x, one);
+        for (uint32_t i = 0; i < hidden; i++)
+            y[i] += weights[k] * one[i];
+    }
+    if (m->shared.up_proj.data) {
+        apply_feed_forward(n, &m->shared, x, one);
+        if (m->shared_gate.data)
+            apply_linear(n, &m->shared_gate, x, &gate);
+        for (uint32_t i = 0; i < hidden; i++)
+            y[i] += one[i] * (m->shared_gate.data ? 1 / (1 + exp(-gate)) : 1);
+    }
+    free(one);
+}
+
 static void apply_step(const struct test_network *n, const struct we_step *step, uint32_t position, enum we_rope_mode mode,
                        struct state *states, double *h)
 {
@@ -285,6 +409,8 @@ static void apply_step(const struct test_network *n, const struct we_step *step,
         apply_norm(&block->pre_norm, x);
         if (block->kind == WE_BLOCK_ATTENTION)
             apply_attention(n, block->op.attention, x, position, mode, &states[block->state], y);
+        else if (block->kind == WE_BLOCK_MOE)
+            apply_mixture(n, block->op.moe, x, y);
         else
             apply_feed_forward(n, block->op.feed_forward, x, y);
         apply_norm(&block->post_norm, y);

@@ -19,6 +19,9 @@ struct test_network_shape {
     bool norm_after_rope, sinks;
     enum we_activation activation;
     bool ungated;
+    uint32_t experts, top_k, expert_groups, top_groups; /* experts: of every second layer; 0: none */
+    enum we_router_score score;
+    bool shared_expert, shared_gate;        /* beside them */
     float softcap, final_softcap, q_growth; /* 0: none */
     float embedding_multiplier, residual_multiplier, logit_multiplier; /* 0: 1 */
 };

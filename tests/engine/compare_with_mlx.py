@@ -30,7 +30,7 @@ def run(arguments, *command):
 
 
 def logits_error(arguments, path, compat, model, ids):
-    """Relative RMS of the logits, and that of the worst row."""
+    """Relative RMS of the logits, that of the worst row, and that of the middle one."""
     want = tiny.logits(model, ids)
     with tempfile.TemporaryDirectory() as folder:
         out = f"{folder}/logits.safetensors"
@@ -38,15 +38,15 @@ def logits_error(arguments, path, compat, model, ids):
             arguments.precision)
         got = load_file(out)["logits"]
     if got.shape != want.shape or not np.isfinite(got).all():
-        return np.inf, np.inf
+        return np.inf, np.inf, np.inf
     difference, size = (got - want) ** 2, want**2
-    error = float(np.sqrt(difference.mean() / size.mean()))
-    return error, float(np.sqrt((difference.mean(axis=1) / size.mean(axis=1)).max()))
+    rows = np.sqrt(difference.mean(axis=1) / size.mean(axis=1))
+    return float(np.sqrt(difference.mean() / size.mean())), float(rows.max()), float(np.median(rows))
 
 
 def compare(arguments, path, compat, model, ids, expected_reply):
     """(relative RMS, that of the worst row, tokens that agree, tokens that must)."""
-    error, worst = logits_error(arguments, path, compat, model, ids)
+    error, worst, _ = logits_error(arguments, path, compat, model, ids)
     reply = json.loads(run(arguments, "run", "-m", path, "--ids", json.dumps(ids), "--max-tokens", str(arguments.tokens),
                            "--temp", "0", "--json", "--rope-compat", compat, "--precision", arguments.precision))
     must = next((i for i, gap in enumerate(expected_reply["gaps"]) if gap < 1e-3), len(expected_reply["gaps"]))

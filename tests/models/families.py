@@ -15,15 +15,19 @@ def chance(rng, probability=0.5):
     return bool(rng.random() < probability)
 
 
-def sizes(rng, unit, own_head_dim=False, most=3):
+MOST = {"layers": 3, "vocab": 300, "units": 3, "experts": 12, "head_dim": 64, "kv": 3, "repeat": 4}  # make_family_models.py asks for less
+
+
+def sizes(rng, unit, own_head_dim=False):
     """Sizes that all families have. Without a head_dim of its own, hidden_size is a multiple of the heads."""
-    kv, repeat = int(rng.integers(1, 4)), int(rng.integers(1, 5))
-    config = {"num_hidden_layers": int(rng.integers(1, 4)), "vocab_size": int(rng.integers(30, 300)),
+    most = MOST["units"]
+    kv, repeat = int(rng.integers(1, MOST["kv"] + 1)), int(rng.integers(1, MOST["repeat"] + 1))
+    config = {"num_hidden_layers": int(rng.integers(1, MOST["layers"] + 1)), "vocab_size": int(rng.integers(30, MOST["vocab"])),
               "intermediate_size": unit * int(rng.integers(1, most + 1)),
               "max_position_embeddings": int(rng.integers(300, 1000))}
     if own_head_dim:
         heads, hidden = kv * repeat, unit * int(rng.integers(1, most + 1))
-        config["head_dim"] = int(pick(rng, 8, 12, 16, 32, 64))
+        config["head_dim"] = int(pick(rng, *(n for n in (8, 12, 16, 32, 64) if n <= MOST["head_dim"])))
     else:
         hidden = unit * int(rng.integers(max(1, 32 // unit), most + 1 if unit >= 32 else 3 * most))
         fitting = [(k, r) for k in (1, 2, 3, 4) for r in (1, 2, 3, 4)
@@ -306,10 +310,126 @@ def mistral3(rng, unit):
     return {"text_config": text, "vocab_size": text["vocab_size"]}
 
 
+# ---- mixtures of experts ----
+
+
+def experts(rng, key="num_experts", chosen="num_experts_per_tok"):
+    count = int(rng.integers(2, MOST["experts"] + 1))
+    return {key: count, chosen: int(rng.integers(1, min(count, 5) + 1))}
+
+
+def few(rng, unit):
+    """Widths of experts."""
+    return unit * int(rng.integers(1, min(MOST["units"], 2) + 1))
+
+
+def mixtral(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng)
+    return config | experts(rng, "num_local_experts") | {"rope_traditional": chance(rng, 0.3)}
+
+
+def qwen2_moe(rng, unit):
+    return usual(rng, unit, kinds=()) | experts(rng) | {
+        "moe_intermediate_size": few(rng, unit), "shared_expert_intermediate_size": few(rng, unit)}
+
+
+def qwen3_moe(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | tie(rng) | experts(rng)
+    return config | {"moe_intermediate_size": few(rng, unit), "norm_topk_prob": chance(rng),
+                     "decoder_sparse_step": int(pick(rng, 1, 1, 2)), "mlp_only_layers": pick(rng, [], [], [0])}
+
+
+def phimoe(rng, unit):
+    config = usual(rng, unit, kinds=()) | experts(rng, "num_local_experts") | {
+        "router_jitter_noise": round(float(rng.uniform(0.01, 0.3)), 3)}
+    block = scaling(rng, config, ("longrope",), "type")
+    if block:
+        config["original_max_position_embeddings"] = block.pop("original_max_position_embeddings")
+        block |= {"short_mscale": round(float(rng.uniform(1, 1.4)), 3), "long_mscale": round(float(rng.uniform(1, 1.4)), 3)}
+    return config | {"rope_scaling": block}
+
+
+def gpt_oss(rng, unit):
+    config = usual(rng, unit, True, ("yarn",)) | experts(rng, "num_local_experts") | {"sliding_window": window(rng)}
+    if chance(rng):
+        return config | {"layer_types": layer_types(rng, config)}
+    return config | {"num_hidden_layers": 2}
+
+
+def olmoe(rng, unit):
+    return usual(rng, unit, chance(rng)) | tie(rng) | experts(rng) | {
+        "norm_topk_prob": chance(rng), "attention_bias": chance(rng), "mlp_bias": chance(rng)}
+
+
+def granitemoe(rng, unit):
+    config = granite(rng, unit) | experts(rng, "num_local_experts")
+    config.pop("mlp_bias")
+    return config
+
+
+def grouped(rng):
+    """Experts in groups of at least two."""
+    groups, size = int(rng.integers(1, 4)), int(rng.integers(2, 2 + MOST["experts"] // 4))
+    taken = int(rng.integers(1, groups + 1))
+    return {"n_routed_experts": groups * size, "n_group": groups, "topk_group": taken,
+            "num_experts_per_tok": int(rng.integers(1, taken * size + 1))}
+
+
+def corrected(rng, unit):
+    return grouped(rng) | {"moe_intermediate_size": few(rng, unit), "norm_topk_prob": chance(rng), "n_shared_experts": 1,
+                           "routed_scaling_factor": round(float(rng.uniform(0.5, 3)), 2),
+                           "first_k_dense_replace": int(rng.integers(0, 2))}
+
+
+def glm4_moe(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | corrected(rng, unit) | {
+        "attention_bias": chance(rng), "use_qk_norm": chance(rng), "rope_scaling": None, "tie_word_embeddings": False}
+    config["n_shared_experts"] = pick(rng, None, 1, 2)
+    return config | {"partial_rotary_factor": partial(rng, config)}
+
+
+def dots1(rng, unit):
+    return usual(rng, unit, chance(rng)) | corrected(rng, unit) | tie(rng) | {"mlp_bias": chance(rng)}
+
+
+def ernie4_5_moe(rng, unit):
+    config = ernie4_5(rng, unit) | experts(rng, "moe_num_experts", "moe_k") | {
+        "moe_num_shared_experts": int(rng.integers(0, 3)), "moe_layer_interval": int(pick(rng, 1, 1, 2)),
+        "moe_layer_start_index": pick(rng, 0, 1, [0, 1]), "moe_gate_act": pick(rng, "softmax", "sigmoid")}
+    if chance(rng):
+        config["moe_intermediate_size"] = few(rng, unit)
+    if chance(rng):
+        config["moe_layer_end_index"] = pick(rng, 1, [1, 0], 2)
+    return config
+
+
+def bailing_moe(rng, unit):
+    config = usual(rng, unit, kinds=("linear", "yarn")) | tie(rng) | corrected(rng, unit)
+    config["num_experts"] = config.pop("n_routed_experts")
+    config["num_shared_experts"] = pick(rng, 0, 1, 2)
+    config.pop("n_shared_experts")
+    config |= {"use_bias": chance(rng), "use_qkv_bias": chance(rng), "use_qk_norm": chance(rng),
+               "moe_router_enable_expert_bias": chance(rng), "score_function": pick(rng, "softmax", "sigmoid")}
+    if chance(rng):
+        config["moe_shared_expert_intermediate_size"] = few(rng, unit)
+    if chance(rng):
+        config["moe_router_enable_shared_expert"] = chance(rng)
+    if config["rope_scaling"] is None:
+        config["partial_rotary_factor"] = partial(rng, config)
+    return config
+
+
+def minimax(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | tie(rng) | experts(rng, "num_local_experts")
+    return config | {"shared_intermediate_size": 0, "rotary_dim": 2 * int(rng.integers(1, head_dim(config) // 2 + 1)),
+                     "use_qk_norm": chance(rng, 0.8)}
+
+
 FAMILIES = {f.__name__: f for f in (
     llama, smollm3, phi3, qwen2, qwen3, mimo, gemma, gemma2, gemma3_text, gemma3, granite, minicpm, olmo, olmo2, olmo3, exaone4,
     cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
-    phi, ministral3, mistral3)} | {"mistral": llama}
+    phi, ministral3, mistral3, mixtral, qwen2_moe, qwen3_moe, phimoe, gpt_oss, olmoe, granitemoe, glm4_moe, dots1, ernie4_5_moe,
+    bailing_moe, minimax)} | {"mistral": llama}
 
 
 def config(name, rng, unit):

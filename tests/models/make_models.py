@@ -205,6 +205,12 @@ def longrope_cases(path, rng, vocab, switch, rows):
     return cases
 
 
+def write_golden(name, vocab, cases, rows):
+    rows.write(HERE / "golden" / f"{name}.f32")
+    text = json.dumps({"model": name, "vocab_size": vocab, "cases": cases}, separators=(",", ":"))
+    (HERE / "golden" / f"{name}.json").write_text(text.replace('{"name"', '\n{"name"') + "\n")
+
+
 def golden(spec, path, number):
     model, config = tiny.load(path)
     vocab, end, rows = config["vocab_size"], tiny.end_tokens(config), Rows()
@@ -220,9 +226,7 @@ def golden(spec, path, number):
         ids = [int(t) for t in rng.integers(0, vocab, long)]
         cases = [case("long", model, ids, rows, end, 40, settings, spared=spared),
                  case("one", model, ids[:1], rows, end, 16, [])]
-    rows.write(HERE / "golden" / f"{spec.name}.f32")
-    text = json.dumps({"model": spec.name, "vocab_size": vocab, "cases": cases}, separators=(",", ":"))
-    (HERE / "golden" / f"{spec.name}.json").write_text(text.replace('{"name"', '\n{"name"') + "\n")
+    write_golden(spec.name, vocab, cases, rows)
     kinds = {c["name"]: f"{len(set(c['greedy']['tokens']))}/{len(c['greedy']['tokens'])} distinct, least gap "
              f"{min(c['greedy']['gaps']):.4f}" for c in cases}
     print(spec.name, sum(f.stat().st_size for f in path.iterdir()), kinds)

@@ -180,6 +180,8 @@ def with_short_factors(path):
     config = json.loads((pathlib.Path(path) / "config.json").read_text())
     scaling = dict(config["rope_scaling"])
     scaling["long_factor"] = scaling["short_factor"]
+    if "short_mscale" in scaling:
+        scaling["long_mscale"] = scaling["short_mscale"]
     return load(path, rope_scaling=scaling)[0]
 
 

@@ -17,16 +17,18 @@ enum {
     WE_CPU_ALIGN = 64,                       /* activations are padded with zeros to a multiple of so many */
     WE_CPU_PANEL_ROWS = 32,                  /* rows of weights that are unpacked at a time */
     WE_CPU_PANEL_STRIDE = WE_CPU_BLOCK + 16, /* not a power of two, so that rows do not share cache sets */
-    WE_CPU_PIECE_ROWS = 128, /* most rows of weights and tokens of one piece of a product */
+    WE_CPU_PIECE_ROWS = 128,                 /* most rows of weights and tokens of one piece of a product */
     WE_CPU_PIECE_TOKENS = 512,
     WE_CPU_PANEL_BYTES = 336 * 1024, /* scratch memory of a product */
     WE_CPU_MOST_BLOCK_ROWS = 16,
-    WE_CPU_ATTEND_ROWS = 8,    /* most queries that share a pass over keys and values; */
+    WE_CPU_ATTEND_ROWS = 8,     /* most queries that share a pass over keys and values; */
     WE_CPU_ATTEND_F32_ROWS = 6, /* of float32 */
-    WE_CPU_PAIRS_CHUNK = 256,  /* as WE_CPU_CHUNK, for bfloat16: shorter, so that several threads share a context */
+    WE_CPU_PAIRS_CHUNK = 256,   /* as WE_CPU_CHUNK, for bfloat16: shorter, so that several threads share a context */
     WE_CPU_PAIRS_CHUNK_PAGES = WE_CPU_PAIRS_CHUNK / WE_PAGE_POSITIONS,
-    WE_CPU_TILE_QUERIES = 32,  /* queries of an attend_tile */
-    WE_CPU_TILE_LANES = 16,    /* positions, and columns of values, side by side in a page of bfloat16 */
+    WE_CPU_TILE_QUERIES = 32,        /* queries of an attend_tile */
+    WE_CPU_TILE_LANES = 16,          /* positions, and columns of values, side by side in a page of bfloat16 */
+    WE_CPU_MOST_EXPERT_GROUPS = 256, /* of a router; */
+    WE_CPU_MOST_EXPERTS = 1 << 16,
     WE_CPU_MAX_DIRECT = 4,     /* most tokens of a product that leaves weights packed */
     WE_CPU_MAX_WIDTH = 1 << 24 /* rows or inputs of a matrix; keeps sizes far from overflow */
 };

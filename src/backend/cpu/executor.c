@@ -15,7 +15,7 @@ struct sink {
     void **list;
 };
 
-enum { HEADER = 64 };
+enum { HEADER = 64, ROUTER_ROWS = 8 };
 
 static uint64_t times(uint64_t a, uint64_t b)
 {
@@ -70,6 +70,14 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
             .state_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
             .turned = take(sink, times(WE_CPU_TILE_QUERIES, plan->max_head_dim), sizeof(float)),
         };
+        if (plan->most_experts) {
+            const uint64_t rows = ROUTER_ROWS;
+            const uint64_t bytes = e->kernels->forms[WE_CPU_FORM_F32].row_bytes(plan->hidden.width);
+            const uint64_t other = e->kernels->forms[WE_CPU_FORM_F32_NIBBLES].row_bytes(plan->hidden.width);
+            s.router = take(sink, times(rows, plan->most_experts), sizeof(float));
+            s.rank = take(sink, plan->most_experts, sizeof(float));
+            s.router_x = take(sink, rows, bytes > other ? bytes : other);
+        }
         if (e->tiles) {
             s.tiles = take(sink, WE_CPU_TILES, e->tile_state_bytes);
             s.tile_work = take(sink, e->kernels->tile_work_bytes(plan->max_head_dim, plan->max_v_head_dim), 1);
@@ -99,6 +107,28 @@ static uint64_t partials_of(const struct we_executor *e)
     return times(most, WE_CPU_SPLIT_QUERIES);
 }
 
+static void take_moe(struct we_executor *e, struct sink *sink)
+{
+    const struct we_cpu_plan *plan = &e->plan;
+    struct we_cpu_moe *m = &e->moe;
+    const uint64_t rows = e->options.max_rows, slots = times(rows, plan->most_top_k);
+    const uint64_t groups = WE_CPU_MOST_SETS * (uint64_t)plan->most_experts;
+    const uint64_t packed = slots + (WE_CPU_MOST_BLOCK_ROWS - 1) * (slots < groups ? slots : groups);
+    m->chosen = take(sink, slots, sizeof *m->chosen);
+    m->slots = take(sink, slots, sizeof *m->slots);
+    m->slot_rows = take(sink, slots, sizeof *m->slot_rows);
+    m->weights = take(sink, slots, sizeof *m->weights);
+    m->shared_weights = take(sink, rows, sizeof *m->shared_weights);
+    m->counts = take(sink, plan->most_experts, sizeof *m->counts);
+    m->groups = take(sink, groups, sizeof *m->groups);
+    m->ups = take(sink, groups + WE_CPU_MOST_SETS, sizeof *m->ups);
+    m->downs = take(sink, groups + WE_CPU_MOST_SETS, sizeof *m->downs);
+    take_packed(e, sink, plan->expert_forms, NULL, packed, plan->hidden.width, &m->x);
+    take_packed(e, sink, plan->expert_inner_forms, NULL, packed, plan->expert_inner.width, &m->inner_x);
+    m->inner = take(sink, times(slots, plan->expert_inner.stride), sizeof(float));
+    m->out = take(sink, times(slots, plan->hidden.stride), sizeof(float));
+}
+
 static void take_buffers(struct we_executor *e, struct sink *sink)
 {
     const struct we_load_options *o = &e->options;
@@ -124,6 +154,8 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     e->row_span = take(sink, rows, sizeof *e->row_span);
     e->kept = take(sink, kept, sizeof *e->kept);
     take_scratch(e, sink);
+    if (plan->most_experts)
+        take_moe(e, sink);
     uint8_t **pages = take(sink, o->layout->num_groups, sizeof *e->pages);
     e->pages = pages;
     for (uint32_t g = 0; g < o->layout->num_groups; g++) {

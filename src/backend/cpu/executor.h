@@ -52,8 +52,32 @@ struct we_cpu_scratch {
     float *scores;                  /* (WE_CPU_ATTEND_ROWS, WE_CPU_CHUNK) */
     float *chunk_out, *state_out;   /* (WE_CPU_ATTEND_ROWS, max_v_head_dim) */
     float *turned;                  /* (WE_CPU_TILE_QUERIES, max_head_dim) */
+    float *router, *rank;           /* (8, most_experts) and (most_experts) */
+    uint8_t *router_x;              /* 8 rows of the stream, packed in exact forms */
     uint8_t *tiles;                 /* (WE_CPU_TILES, tile_state_bytes) */
     uint8_t *tile_work;
+};
+
+struct we_cpu_product;
+
+/* The rows of a set that an expert gets, and where they stand: in slots, (rows, top_k) sorted by set and expert, and in
+ * packed buffers, where each group begins at a multiple of WE_CPU_MOST_BLOCK_ROWS. */
+struct we_cpu_expert_group {
+    enum we_phase phase;
+    uint32_t expert, slot, count, place;
+};
+
+/* Of the mixture of experts that is being computed. The first worker groups, all others read. */
+struct we_cpu_moe {
+    uint32_t *chosen, *slots;           /* (max_rows, top_k): the experts of a row, and the slots of its choices */
+    uint32_t *slot_rows;                /* (max_rows * top_k) */
+    float *weights, *shared_weights;    /* (max_rows, top_k); (max_rows) */
+    uint32_t *counts;                   /* (most_experts): scratch of grouping */
+    struct we_cpu_expert_group *groups; /* (2 * most_experts) */
+    struct we_cpu_product *ups, *downs; /* (2 * most_experts + 2) */
+    uint32_t num_groups, num_products;
+    struct we_cpu_packed x, inner_x; /* of the slots */
+    float *inner, *out;              /* (max_rows * top_k, stride) */
 };
 
 struct we_executor {
@@ -79,6 +103,7 @@ struct we_executor {
     float *angles;                  /* (num_ropes, max_rows, 2, max_pairs): cosines, sines */
     float *logits;                  /* (max_logit_rows, vocab_size) */
     struct we_cpu_scratch *scratch; /* (threads) */
+    struct we_cpu_moe moe;
 
     /* the batch */
     struct we_cpu_span *spans;          /* (max_spans) */
@@ -139,7 +164,7 @@ struct we_cpu_packing {
     uint32_t width;
     const struct we_norm *norm;
     const bool (*forms)[WE_CPU_FORM_COUNT]; /* wanted, by phase */
-    const struct we_cpu_packed *shared, *private;
+    const struct we_cpu_packed *shared, *private; /* no private one: always the shared one */
     float *copy;                        /* if not NULL: (rows, stride), gets a copy of the rows as they were */
     const struct we_cpu_packed *packed; /* out: where they are */
 };
@@ -154,6 +179,7 @@ enum we_cpu_epilogue {
 };
 struct we_cpu_product {
     const struct we_cpu_matrix *matrix, *second;
+    uint32_t first, second_first; /* rows of the matrices before the product's: those of other experts */
     enum we_cpu_form form, second_form;
     const uint8_t *x, *second_x;
     uint32_t num_rows; /* of x */
@@ -163,8 +189,11 @@ struct we_cpu_product {
     float *out;
     size_t out_stride;
 };
-enum { WE_CPU_MOST_PRODUCTS = 3 * WE_CPU_MOST_SETS };
+enum { WE_CPU_MOST_PRODUCTS = 3 * WE_CPU_MOST_SETS }; /* but for a mixture of experts */
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
+
+/* moe.c: from the stream to block_out, its norm before included; ends its last phase. */
+void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b);
 
 /* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one phase or several, the last one not ended. */
 void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *q);

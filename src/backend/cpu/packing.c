@@ -58,7 +58,7 @@ void we_cpu_pack(struct we_cpu_worker *w, struct we_cpu_packing *packings, uint3
         for (uint32_t s = 0; s < packings[i].rows->num_sets; s++)
             jobs[num_jobs++] = (struct job){&packings[i], &packings[i].rows->sets[s]};
     }
-    if (rows <= WE_CPU_PRIVATE_ROWS) {
+    if (rows <= WE_CPU_PRIVATE_ROWS && packings->private) {
         for (uint32_t i = 0; i < count; i++)
             pack_alone(w, &packings[i]);
         return;

@@ -192,6 +192,96 @@ static we_status plan_feed_forward(const struct we_load_options *options, struct
     return WE_OK;
 }
 
+/* The matrices of experts must have a view for each. */
+static we_status check_experts(const struct we_moe *moe, const struct we_linear *linear, struct we_error *error)
+{
+    if (linear->data && (linear->count != moe->num_experts || linear->block != 0))
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: %u experts, where %u were expected",
+                            linear->name ? linear->name : "experts", linear->count, moe->num_experts);
+    return WE_OK;
+}
+
+static we_status check_moe(const struct we_moe *moe, struct we_error *error)
+{
+    we_status status = check_vector(&moe->correction_bias, "the correction bias of a router", error);
+    if (status == WE_OK && (moe->num_experts == 0 || moe->num_experts > WE_CPU_MOST_EXPERTS || moe->top_k == 0 ||
+                            moe->top_k > moe->num_experts || (unsigned)moe->experts.activation >= WE_ACTIVATION_COUNT ||
+                            (moe->correction_bias.data && moe->correction_bias.length != moe->num_experts)))
+        status = we_error_set(error, WE_INVALID_FORMAT, "a mixture of %u experts, %u for a row; 1 to %d experts were expected",
+                              moe->num_experts, moe->top_k, (int)WE_CPU_MOST_EXPERTS);
+    if (status == WE_OK && moe->num_groups > 1 &&
+        (moe->num_groups > WE_CPU_MOST_EXPERT_GROUPS || moe->num_experts % moe->num_groups != 0 ||
+         moe->num_experts / moe->num_groups < 2 || moe->top_groups == 0 || moe->top_groups > moe->num_groups))
+        status = we_error_set(error, WE_INVALID_FORMAT, "%u experts in %u groups of which %u are taken", moe->num_experts,
+                              moe->num_groups, moe->top_groups);
+    if (status == WE_OK)
+        status = check_experts(moe, &moe->experts.gate_proj, error);
+    if (status == WE_OK)
+        status = check_experts(moe, &moe->experts.up_proj, error);
+    return status == WE_OK ? check_experts(moe, &moe->experts.down_proj, error) : status;
+}
+
+static void be_exact(const struct we_cpu_plan *plan, struct we_cpu_matrix *m)
+{
+    if (m->linear)
+        m->form[0] = m->form[1] = we_cpu_form_of(plan->kernels, m, WE_PRECISION_EXACT, WE_PHASE_PREFILL);
+}
+
+static we_status plan_shared_experts(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                     struct we_error *error)
+{
+    const struct we_feed_forward *f = &b->block->op.moe->shared;
+    const uint32_t hidden = options->decoder->hidden_size, inner = f->up_proj.rows;
+    we_status status;
+    if ((unsigned)f->activation >= WE_ACTIVATION_COUNT)
+        return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no activation function of kind %d",
+                            (int)f->activation);
+    if ((status = make_matrix(options, plan, &b->shared_gate_proj, &f->gate_proj, inner, hidden, "gate_proj", error)) !=
+            WE_OK ||
+        (status = make_matrix(options, plan, &b->shared_up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->shared_down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
+        return status;
+    want_form(&b->shared_gate_proj, plan->hidden_forms);
+    want_form(&b->shared_up, plan->hidden_forms);
+    want_form(&b->shared_down, plan->inner_forms);
+    widen(&plan->inner, inner);
+    return WE_OK;
+}
+
+static we_status plan_moe(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                          struct we_error *error)
+{
+    const struct we_moe *moe = b->block->op.moe;
+    const struct we_feed_forward *f = &moe->experts;
+    const uint32_t hidden = options->decoder->hidden_size, inner = f->up_proj.rows;
+    we_status status = check_moe(moe, error);
+    if (status != WE_OK ||
+        (f->gate_proj.data &&
+         (status = make_matrix(options, plan, &b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK) ||
+        (status = make_matrix(options, plan, &b->up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->router, &moe->router, moe->num_experts, hidden, "router", error)) != WE_OK ||
+        (moe->shared_gate.data &&
+         (status = make_matrix(options, plan, &b->shared_gate, &moe->shared_gate, 1, hidden, "shared_gate", error)) != WE_OK) ||
+        (moe->shared.up_proj.data && (status = plan_shared_experts(options, plan, b, error)) != WE_OK))
+        return status;
+    be_exact(plan, &b->router);
+    be_exact(plan, &b->shared_gate);
+    if (b->gate.linear)
+        want_form(&b->gate, b->expert_forms);
+    want_form(&b->up, b->expert_forms);
+    want_form(&b->down, b->expert_inner_forms);
+    for (int p = 0; p < 2; p++)
+        for (int form = 0; form < WE_CPU_FORM_COUNT; form++) {
+            plan->expert_forms[p][form] = plan->expert_forms[p][form] || b->expert_forms[p][form];
+            plan->expert_inner_forms[p][form] = plan->expert_inner_forms[p][form] || b->expert_inner_forms[p][form];
+        }
+    widen(&plan->expert_inner, inner);
+    plan->most_experts = moe->num_experts > plan->most_experts ? moe->num_experts : plan->most_experts;
+    plan->most_top_k = moe->top_k > plan->most_top_k ? moe->top_k : plan->most_top_k;
+    return WE_OK;
+}
+
 static we_status plan_block(const struct we_load_options *options, struct we_cpu_plan *plan, const struct we_block *block,
                             struct we_error *error)
 {
@@ -209,6 +299,9 @@ static we_status plan_block(const struct we_load_options *options, struct we_cpu
     case WE_BLOCK_FEED_FORWARD:
         status = plan_feed_forward(options, plan, b, error);
         break;
+    case WE_BLOCK_MOE:
+        status = plan_moe(options, plan, b, error);
+        break;
     default:
         status = we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no block of kind %d", (int)block->kind);
     }
@@ -223,7 +316,8 @@ static we_status plan_layer(const struct we_load_options *options, struct we_cpu
         const struct we_step *step = &layer->steps[s];
         struct we_cpu_step *planned = &plan->steps[plan->num_steps++];
         *planned = (struct we_cpu_step){plan->num_blocks, step->num_blocks, step->residual_multiplier, false};
-        planned->direct = step->num_blocks == 1 && step->blocks[0].post_norm.kind == WE_NORM_NONE;
+        planned->direct =
+            step->num_blocks == 1 && step->blocks[0].post_norm.kind == WE_NORM_NONE && step->blocks[0].kind != WE_BLOCK_MOE;
         plan->has_sums = plan->has_sums || !planned->direct;
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             if (step->blocks[i].kind == WE_BLOCK_ATTENTION) /* rows may be dropped only where a step begins */
@@ -259,7 +353,7 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
             return status;
         }
     plan->hidden.width = d->hidden_size;
-    struct we_cpu_shape *shapes[] = {&plan->hidden, &plan->q, &plan->k, &plan->v, &plan->inner};
+    struct we_cpu_shape *shapes[] = {&plan->hidden, &plan->q, &plan->k, &plan->v, &plan->inner, &plan->expert_inner};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         shapes[i]->stride = stride_of(shapes[i]->width);
     return WE_OK;

@@ -8,7 +8,11 @@
 struct we_cpu_block {
     const struct we_block *block;
     struct we_cpu_matrix q, k, v, o;     /* of attention */
-    struct we_cpu_matrix gate, up, down; /* of a feed-forward; gate may be absent */
+    struct we_cpu_matrix gate, up, down; /* of a feed-forward, or of experts; gate may be absent */
+    struct we_cpu_matrix router, shared_gate;                      /* of a mixture of experts: in exact forms; */
+    struct we_cpu_matrix shared_gate_proj, shared_up, shared_down; /* of its shared ones, if any */
+    bool expert_forms[2][WE_CPU_FORM_COUNT];                       /* in which experts want rows of the stream, */
+    bool expert_inner_forms[2][WE_CPU_FORM_COUNT];                 /* and what their down_proj reads */
     uint32_t rope;                       /* which table of angles */
     uint32_t group;                      /* of the KV layout */
     size_t k_offset, v_offset;           /* values before its K and V in a page of the group */
@@ -38,6 +42,9 @@ struct we_cpu_plan {
     bool hidden_forms[2][WE_CPU_FORM_COUNT];    /* by phase: in which the stream is wanted; */
     bool inner_forms[2][WE_CPU_FORM_COUNT];     /* and what o_proj and down_proj read */
     bool has_sums;                              /* some step is not direct */
+    bool expert_forms[2][WE_CPU_FORM_COUNT], expert_inner_forms[2][WE_CPU_FORM_COUNT]; /* of all blocks together */
+    uint32_t most_experts, most_top_k;                                                 /* 0: there is no mixture of experts */
+    struct we_cpu_shape expert_inner;
     struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
     uint32_t max_head_dim, max_v_head_dim, max_pairs;
 };

@@ -59,17 +59,17 @@ static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, ui
     struct we_cpu_scratch *s = w->scratch;
     float *out = p->out + token * p->out_stride;
     if (p->epilogue == WE_CPU_STORE) {
-        multiply(w, p->matrix, p->form, p->x, first, rows, token, tokens, out + first, p->out_stride);
+        multiply(w, p->matrix, p->form, p->x, p->first + first, rows, token, tokens, out + first, p->out_stride);
         return;
     }
-    multiply(w, p->matrix, p->form, p->x, first, rows, token, tokens, s->piece[0], rows);
+    multiply(w, p->matrix, p->form, p->x, p->first + first, rows, token, tokens, s->piece[0], rows);
     if (p->epilogue == WE_CPU_ADD) {
         for (uint32_t t = 0; t < tokens; t++)
             kernels->add_scaled(out + t * p->out_stride + first, p->multiplier, s->piece[0] + t * rows, rows);
         return;
     }
     if (p->second)
-        multiply(w, p->second, p->second_form, p->second_x, first, rows, token, tokens, s->piece[1], rows);
+        multiply(w, p->second, p->second_form, p->second_x, p->second_first + first, rows, token, tokens, s->piece[1], rows);
     for (uint32_t t = 0; t < tokens; t++)
         kernels->activate(p->feed_forward, s->piece[0] + t * rows, p->second ? s->piece[1] + t * rows : NULL, rows,
                           out + t * p->out_stride + first);
@@ -77,25 +77,26 @@ static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, ui
 
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count)
 {
-    struct cut cuts[WE_CPU_MOST_PRODUCTS];
+    struct cut cut = {0};
     uint32_t all_rows = 0, begin = 0, i = 0;
     for (uint32_t p = 0; p < count; p++)
         all_rows += products[p].num_rows ? products[p].matrix->linear->rows : 0;
-    for (uint32_t p = 0; p < count; p++)
-        cuts[p] = products[p].num_rows ? cut_product(w, &products[p], all_rows) : (struct cut){0};
+    bool known = false; /* the cut of product i */
     for (uint32_t piece = we_cpu_take(w);; piece = we_cpu_take(w)) {
-        uint32_t pieces = 0;
-        while (i < count && piece - begin >= (pieces = cuts[i].row_pieces * cuts[i].token_pieces)) {
-            begin += pieces;
-            i++;
+        for (; i < count; i++, known = false) {
+            if (!known)
+                cut = products[i].num_rows ? cut_product(w, &products[i], all_rows) : (struct cut){0};
+            known = true;
+            if (piece - begin < cut.row_pieces * cut.token_pieces)
+                break;
+            begin += cut.row_pieces * cut.token_pieces;
         }
         if (i == count)
             return;
         const struct we_cpu_product *p = &products[i];
-        uint32_t first = (piece - begin) % cuts[i].row_pieces * cuts[i].rows;
-        uint32_t token = (piece - begin) / cuts[i].row_pieces * cuts[i].tokens;
+        uint32_t first = (piece - begin) % cut.row_pieces * cut.rows;
+        uint32_t token = (piece - begin) / cut.row_pieces * cut.tokens;
         uint32_t rows = p->matrix->linear->rows - first, tokens = p->num_rows - token;
-        piece_of(w, p, first, rows < cuts[i].rows ? rows : cuts[i].rows, token,
-                 least(tokens, cuts[i].tokens));
+        piece_of(w, p, first, rows < cut.rows ? rows : cut.rows, token, least(tokens, cut.tokens));
     }
 }

@@ -252,8 +252,10 @@ void we_cpu_walk(void *context, uint32_t index)
             const struct we_cpu_block *b = &e->plan.blocks[step->first_block + i];
             if (b->block->kind == WE_BLOCK_ATTENTION)
                 attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count);
-            else
+            else if (b->block->kind == WE_BLOCK_FEED_FORWARD)
                 feed_forward_block(w, b, step);
+            else
+                we_cpu_moe(w, b);
             if (w->rows->count == 0)
                 return; /* keys and values were all that was wanted */
             if (!step->direct)
