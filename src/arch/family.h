@@ -84,7 +84,7 @@ struct we_family {
     size_t num_keys;
     struct we_keys defaults;
     void (*describe)(struct we_build *build);
-    const char *passed_over[6]; /* parts of names of tensors that are not needed */
+    const char *passed_over[6];                /* parts of names of tensors that are not needed */
     const char *quant_predicate, *keeps_dtype; /* for those who convert: see struct we_model_tensors */
 };
 #define WE_KEYS(array) .keys = array, .num_keys = sizeof array / sizeof *array
@@ -100,6 +100,8 @@ void we_build_scope(struct we_build *build, const char *format, ...) WE_PRINTF(2
 
 void we_build_linear(struct we_build *build, const char *module, uint32_t rows, uint32_t in, bool bias,
                      struct we_linear *linear);
+/* MODULE.weight (rows, in) that mlx-lm has as a mere array, never quantised. */
+void we_build_array(struct we_build *build, const char *module, uint32_t rows, uint32_t in, struct we_linear *linear);
 /* Experts: (count, rows, in). */
 void we_build_experts(struct we_build *build, const char *module, uint32_t count, uint32_t rows, uint32_t in, bool bias,
                       struct we_linear *linear);

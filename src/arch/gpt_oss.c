@@ -46,5 +46,6 @@ const struct we_family we_family_gpt_oss = {
                  .num_key_value_heads = 8,
                  .sliding_window = 128,
                  .rope_theta = 150000},
+    .quant_predicate = "{\"*router\": {\"bits\": 8, \"group_size\": 64}}",
     .describe = describe,
 };

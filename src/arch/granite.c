@@ -43,6 +43,8 @@ const struct we_family we_family_granite = {
     .models = "Granite 3",
     WE_KEYS(granite_keys),
     .defaults = {.rope_theta = 10000, .tie_word_embeddings = true},
+    .quant_predicate = "{\"*self_attn.o_proj\": {\"bits\": 8, \"group_size\": 64}, \"*mlp.down_proj\": {\"bits\": 8, "
+                       "\"group_size\": 64}, \"lm_head\": {\"bits\": 8, \"group_size\": 64}}",
     .describe = describe_granite,
 };
 

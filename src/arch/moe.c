@@ -149,6 +149,7 @@ const struct we_family we_family_qwen3_moe = {
     .models = "Qwen 3 MoE (30B-A3B, 235B-A22B, Coder)",
     WE_KEYS(qwen3_moe_keys),
     .defaults = {.rope_theta = 1000000, .decoder_sparse_step = 1},
+    .quant_predicate = "{\"*mlp.gate\": {\"bits\": 8, \"group_size\": 64}}",
     .describe = describe_qwen3_moe,
 };
 
@@ -215,6 +216,9 @@ const struct we_family we_family_granitemoe = {
     .models = "Granite 3 MoE",
     WE_KEYS(granitemoe_keys),
     .defaults = {.rope_theta = 10000, .tie_word_embeddings = true},
+    .quant_predicate = "{\"*block_sparse_moe.router.layer\": {\"bits\": 8, \"group_size\": 64}, \"*self_attn.o_proj\": "
+                       "{\"bits\": 8, \"group_size\": 64}, \"*mlp.down_proj\": {\"bits\": 8, \"group_size\": 64}, \"lm_head\": "
+                       "{\"bits\": 8, \"group_size\": 64}}",
     .describe = describe_granitemoe,
 };
 
@@ -250,6 +254,8 @@ const struct we_family we_family_minimax = {
     .models = "MiniMax M2",
     WE_KEYS(minimax_keys),
     .defaults = {.rope_theta = 5000000, .use_qk_norm = true},
+    .quant_predicate = "{\"*block_sparse_moe.gate\": {\"bits\": 8, \"group_size\": 64}}",
+    .keeps_dtype = "e_score_correction_bias",
     .describe = describe_minimax,
 };
 

@@ -33,7 +33,7 @@ static void describe_corrected(struct we_build *b, uint32_t rotary_dim, bool uns
         } else {
             l.moe = moe;
             we_build_switch(b, experts, b->c.moe_intermediate_size, false, &l.moe);
-            we_build_linear(b, "mlp.gate", b->c.num_experts, b->c.hidden_size, false, &l.moe.router);
+            we_build_array(b, "mlp.gate", b->c.num_experts, b->c.hidden_size, &l.moe.router);
             we_build_vector(b, "mlp.gate", "e_score_correction_bias", b->c.num_experts, &l.moe.correction_bias);
             if (b->c.num_shared_experts)
                 we_build_mlp(b, "mlp.shared_experts.", b->c.moe_intermediate_size * b->c.num_shared_experts, b->c.mlp_bias,
@@ -68,6 +68,7 @@ const struct we_family we_family_glm4_moe = {
     .models = "GLM-4.5, 4.6 and 4.7",
     WE_KEYS(glm4_moe_keys),
     .defaults = {.rope_theta = 1000000},
+    .keeps_dtype = "e_score_correction_bias",
     .describe = describe_glm4_moe,
 };
 
@@ -263,5 +264,7 @@ const struct we_family we_family_bailing_moe = {
                  .n_group = 1,
                  .topk_group = 4,
                  .has_shared_expert = true},
+    .quant_predicate = "{\"*mlp.gate.gate_proj\": {\"bits\": 8, \"group_size\": 64}}",
+    .keeps_dtype = "expert_bias",
     .describe = describe_bailing_moe,
 };

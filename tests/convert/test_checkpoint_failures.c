@@ -89,7 +89,7 @@ static void test_sources(void **state)
         we_status status;
         const char *message;
     } changes[] = {
-        {"\"llama\"", "\"gpt9\"", WE_UNSUPPORTED, "model_type 'gpt9' is not implemented; these are: llama"},
+        {"\"llama\"", "\"gpt9\"", WE_UNSUPPORTED, "model_type 'gpt9' is not implemented; the nearest is"},
         {"\"vocab_size\": 300", "\"vocab_size\": 301", WE_INVALID_FORMAT, "model.embed_tokens.weight has the shape [300, 64]"},
         {"\"num_hidden_layers\": 1", "\"num_hidden_layers\": 2", WE_INVALID_FORMAT, "lack the tensor model.layers.1."},
         {"1e-5", "1e-5, \"quantization_config\": {\"quant_method\": \"gptq\"}", WE_UNSUPPORTED, "gptq"},
