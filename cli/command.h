@@ -62,7 +62,7 @@ bool we_command_flag(const struct we_command *command, size_t index, struct we_o
 bool we_command_is_planned(const char *name);
 
 extern const struct we_command we_command_run, we_command_chat, we_command_tokenize, we_command_detokenize, we_command_render,
-    we_command_logits, we_command_convert, we_command_show, we_command_list, we_command_pull, we_command_remove,
+    we_command_logits, we_command_perplexity, we_command_convert, we_command_show, we_command_list, we_command_pull, we_command_remove,
     we_command_bench, we_command_help, we_command_completion, we_command_use, we_command_config;
 
 #endif

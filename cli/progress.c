@@ -127,10 +127,11 @@ void we_progress_update(struct we_progress *progress, uint64_t done, uint64_t to
     double share = total ? (double)done / (double)total : 0;
     share = share > 1 ? 1 : share;
     char done_text[32], total_text[32];
-    we_format_bytes(done, done_text, sizeof done_text);
-    we_format_bytes(total, total_text, sizeof total_text);
+    (progress->unit ? we_format_grouped : we_format_bytes)(done, done_text, sizeof done_text);
+    (progress->unit ? we_format_grouped : we_format_bytes)(total, total_text, sizeof total_text);
     char numbers[192];
-    int used = snprintf(numbers, sizeof numbers, " %3.0f %%  %s of %s", 100 * share, done_text, total_text);
+    int used = snprintf(numbers, sizeof numbers, " %3.0f %%  %s of %s%s%s", 100 * share, done_text, total_text,
+                        progress->unit ? " " : "", progress->unit ? progress->unit : "");
     if (progress->with_rate)
         used += print_rate(progress, total > done ? total - done : 0, numbers + used, sizeof numbers - (size_t)used);
     int room = (int)we_terminal_width(STDERR_FILENO) - (int)strlen(progress->label) - used - 4;

@@ -10,9 +10,10 @@
 void we_spinner_start(const char *label);
 void we_spinner_stop(void);
 
-/* A bar, drawn at most ten times a second. done and total are bytes. */
+/* A bar, drawn at most ten times a second. done and total are bytes, or what `unit` says. */
 struct we_progress {
     const char *label;
+    const char *unit;      /* "tokens"; NULL: bytes. Set it after the start */
     double started, drawn;
     bool visible;
     bool with_rate;        /* also bytes a second and the time that is left; set it after the start */

@@ -128,6 +128,30 @@ WE_API we_status we_logits_decode(struct we_model *model, const uint32_t *ids, s
 WE_API we_status we_logits_write(struct we_model *model, const uint32_t *ids, size_t count, const char *path,
                                  struct we_error *error);
 
+/* ---- perplexity ---- */
+
+struct we_token_score {
+    double loss;  /* minus the logarithm of the probability that the model gave to this token */
+    uint32_t top; /* the one it held most likely */
+};
+struct we_perplexity_options { /* starts as {0} */
+    uint32_t window;      /* ids that are read at a time, each window for itself; 0: 512, or all if there are fewer */
+    uint32_t max_windows; /* 0: all that are full */
+    bool (*on_progress)(void *context, uint64_t done, uint64_t total); /* tokens; return false to stop; may be NULL */
+    void *context;
+};
+struct we_perplexity {
+    double perplexity, standard_error; /* of the perplexity: that of the mean loss, times the perplexity */
+    double loss;                       /* mean of all tokens */
+    size_t window, num_windows, num_tokens;
+    struct we_token_score *scores;     /* (num_tokens): window - 1 of each window, since its first id is given */
+};
+/* As mlx-lm's: the ids are cut into windows, what is left at the end is passed over, and the perplexity is the exponential of the mean
+ * loss. WE_INVALID_ARGUMENT for less than two ids. Release it with we_perplexity_clear. */
+WE_API we_status we_perplexity(struct we_model *model, const uint32_t *ids, size_t count,
+                               const struct we_perplexity_options *options, struct we_perplexity *result, struct we_error *error);
+WE_API void we_perplexity_clear(struct we_perplexity *result);
+
 /* ---- conversion ---- */
 
 struct we_convert_options { /* starts as {0} */

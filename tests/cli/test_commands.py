@@ -1,5 +1,6 @@
 """The subcommands with pipes: exact output, exit statuses, what goes where."""
 import json
+import math
 import os
 import shutil
 import signal
@@ -33,7 +34,7 @@ class Overview(Case):
         overview = self.good("help").decode()
         self.assertEqual(self.good("--help").decode(), overview)
         self.assertEqual(self.good("-h").decode(), overview)
-        names = ["run", "chat", "use", "config", "list", "show", "convert", "bench", "tokenize", "detokenize", "render", "logits", "completion", "help"]
+        names = ["run", "chat", "use", "config", "list", "show", "convert", "bench", "perplexity", "tokenize", "detokenize", "render", "logits", "completion", "help"]
         for name in names:
             self.assertRegex(overview, r"\n  %s +\w" % name)
             text = self.good("help", name).decode()
@@ -339,6 +340,26 @@ class Models(Case):
                          ["model", "device", "load", "first token", "prefill", "decode", "peak memory", "bandwidth"])
         self.bad(2, "bench", "-m", PLAIN, "-p", "0", contains="--prompt-tokens takes a whole number from 1")
         self.bad(1, "bench", "-m", PLAIN, "--memory-limit", "1K", contains="llama-float32")
+
+    def test_perplexity(self):
+        with open(self.path("text"), "w") as f:
+            f.write("The quick brown fox jumps over the lazy dog. " * 8)
+        flags = ["perplexity", "-m", LLAMA, "--sequence-length", "16"]
+        value = one_line(self.good(*flags, "text", "--json", "--against", LLAMA, "--num-samples", "3"))
+        self.assertEqual((value["windows"], value["tokens"], value["sequence_length"]), (3, 45, 16))
+        self.assertAlmostEqual(value["perplexity"], math.exp(value["loss"]))
+        self.assertEqual((value["ratio"], value["ratio_standard_error"], value["same_top"]), (1, 0, 1))
+        self.assertEqual(value["against"]["perplexity"], value["perplexity"])
+        lines = self.good(*flags, "text", "--against", LLAMA).decode().splitlines()
+        self.assertEqual([line[:12].strip() for line in lines], ["model", "text", "perplexity", "rate", "against", "", "cost"])
+        self.assertTrue(lines[-1].endswith("+0.00 ± 0.00 % perplexity; the likeliest token is the same 100.0 % of the time"))
+        with open(self.path("text")) as f:
+            piped = one_line(self.good(*flags, "-", "--json", input=f.read()))
+        self.assertEqual(piped["perplexity"], one_line(self.good(*flags, "text", "--json"))["perplexity"])
+        self.bad(1, *flags, "absent", contains="absent")
+        self.bad(1, *flags, "-", input="", contains="at least two are needed")
+        self.bad(1, "perplexity", "-m", PLAIN, "text", contains="tokenizer.json")
+        self.bad(2, "perplexity", "-m", LLAMA, "text", "--sequence-length", "1", contains="--sequence-length takes")
 
     def test_convert(self):
         self.bad(2, "convert", "a.gguf", contains="something is missing")
