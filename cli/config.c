@@ -46,25 +46,24 @@ static const char *source_name(enum we_source source)
 
 /* ---- the forms ---- */
 
-static bool print_table(const struct we_args *args)
+/* A line for each, folded where the terminal is narrow: nothing is left out. */
+static bool print_lines(const struct we_args *args)
 {
+    enum { KEY = 20, VALUE = 26 };
     const char *file = we_settings_file(args->settings);
-    struct we_table table = {.columns = 3};
     bool ok = true;
-    we_table_add(&table, (const char *[]){"SETTING", "VALUE", "FROM"});
     for (int i = 0; ok && i < WE_NUM_SETTINGS; i++) {
         enum we_setting_id id = (enum we_setting_id)i;
         struct we_buf value = {0};
         we_settings_show(args->settings, id, &value);
-        we_table_add(&table, (const char *[]){we_setting_row(id)->key, value.length ? value.data : "-",
-                                              value.length || we_settings_is_set(args->settings, id)
-                                                  ? we_settings_origin(args->settings, id)
-                                                  : "not set"});
+        we_make_printable(&value);
+        bool set = value.length || we_settings_is_set(args->settings, id);
         ok = !value.failed;
+        if (ok)
+            we_print_fact(KEY, we_setting_row(id)->key, "%-*s  %s", VALUE, value.length ? value.data : "-",
+                          set ? we_settings_origin(args->settings, id) : "not set");
         we_buf_free(&value);
     }
-    ok = ok && we_table_print(&table);
-    we_table_free(&table);
     if (ok && file)
         we_out_printf("\nThe file is %s.\n", file);
     else if (ok)
@@ -170,7 +169,7 @@ static int run_command(const struct we_args *args)
         return WE_EXIT_OK;
     }
     ask_model(args);
-    if (!(as_json ? print_json(args) : print_table(args)))
+    if (!(as_json ? print_json(args) : print_lines(args)))
         return we_fail_text(args->command, "out of memory for the settings");
     return report_problems(args);
 }

@@ -61,6 +61,13 @@ char *we_format_age(int64_t seconds, char *out, size_t size)
     return out;
 }
 
+void we_make_printable(struct we_buf *text)
+{
+    for (size_t i = 0; i < text->length; i++)
+        if ((unsigned char)text->data[i] < 0x20 || text->data[i] == 0x7F)
+            text->data[i] = '?';
+}
+
 /* ---- tables ---- */
 
 void we_table_add(struct we_table *table, const char *const *cells)

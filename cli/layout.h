@@ -13,6 +13,9 @@ char *we_format_count(uint64_t count, char *out, size_t size);       /* "134.5 M
 char *we_format_grouped(uint64_t number, char *out, size_t size);    /* "131 072" */
 char *we_format_age(int64_t seconds, char *out, size_t size);        /* "2 hours ago"; "-" if it is negative */
 
+/* Control characters become '?': what a file says must not command the terminal. */
+void we_make_printable(struct we_buf *text);
+
 /* A table of short texts on standard output. Starts as {0}; cells are copied. On a terminal that is too narrow, columns are left
  * out, the last ones first, but for the first two; then the first one is shortened. */
 enum { WE_TABLE_COLUMNS = 8 };

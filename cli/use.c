@@ -36,6 +36,7 @@ static bool look(const struct we_args *args, enum we_profile profile, bool is_no
     const char *remote = we_settings_text(args->settings, WE_SETTING_REMOTE_MODEL);
     if (is_now && profile != WE_PROFILE_MLX && remote && strchr(name, '#') == NULL)
         we_buf_printf(model, "#%s", remote);
+    we_make_printable(model);
     if (profile == WE_PROFILE_MLX) {
         struct we_error ignored;
         char *path = NULL;
@@ -265,6 +266,7 @@ static int write_changes(const struct we_args *args, const char *model, struct w
     }
     if (status == WE_OK) {
         we_show_address(model, &shown);
+        we_make_printable(&shown);
         fprintf(stderr, "%s: %s %s\n", file, done.changed ? "the model is now" : "the model already is",
                 shown.failed ? "?" : shown.data);
         if (done.changed && done.backup)

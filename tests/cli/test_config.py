@@ -302,6 +302,12 @@ class Config(ConfigCase):
                          (0.6, "model", "generation_config.json"))
         self.assertEqual((s["top_k"]["value"], s["top_p"]["source"]), (20, "file"))
 
+    def test_values_do_not_command_the_terminal(self):
+        self.write('MLX_MODEL_NAME="org/\x1b[31mone\\n"\n')
+        for command in ["use", "config"]:
+            self.assertIn(b"org/?[31mone?", self.good(command))
+        self.assertEqual(self.config()[0]["model"]["value"], "org/\x1b[31mone\n")
+
     def test_no_file(self):
         s, value, _ = self.config()
         self.assertIsNone(value["file"])
