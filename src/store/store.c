@@ -65,10 +65,22 @@ static size_t find_nearest(const char *wanted, const struct we_place *list, size
     return n;
 }
 
+/* "localhost:1234/v1": an address that lacks its scheme. */
+static bool is_host_and_port(const char *name)
+{
+    size_t host = strcspn(name, ":/"), digits = name[host] == ':' ? strspn(name + host + 1, "0123456789") : 0;
+    char behind = digits ? name[host + 1 + digits] : 'x';
+    return host && digits && (behind == '/' || behind == '\0');
+}
+
 static we_status not_found(const struct we_places *places, const char *name, struct we_arena *arena, struct we_error *error)
 {
     struct we_place *list;
     size_t count;
+    if (is_host_and_port(name))
+        return we_error_set(
+            error, WE_NOT_FOUND,
+            "no model \"%.200s\" is here; if it is the address of an endpoint, it has to begin with http:// or https://", name);
     char *single = we_arena_copy(arena, we_str_c(name));
     we_status status = single ? we_places_list(places, arena, &list, &count, error) : we_error_memory(error, name);
     if (status != WE_OK)

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ static void send_text(int fd, const char *text)
 {
     size_t length = strlen(text);
     while (length) {
-        ssize_t n = send(fd, text, length, MSG_NOSIGNAL);
+        ssize_t n = send(fd, text, length, 0);
         if (n <= 0)
             return;
         text += n;
@@ -145,6 +146,7 @@ static void *accept_connections(void *context)
 static int start_server(void **state)
 {
     (void)state;
+    signal(SIGPIPE, SIG_IGN); /* the other side may have left */
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     server.fd = socket(AF_INET, SOCK_STREAM, 0);

@@ -1,8 +1,10 @@
 """run, chat and use with endpoints of OpenAI's API on the loopback, which answer, refuse, stall, lie and break off."""
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -208,6 +210,18 @@ class Keys(RemoteCase):
         self.assertEqual({r.key for r in other.requests}, {"Bearer sk-file"})
         self.say(env={"LLM_CHAT_API_KEY": "sk-environment"})
         self.assertIn("Bearer sk-environment", self.keys())
+
+    @unittest.skipUnless(shutil.which("openssl"), "there is no openssl")
+    def test_https(self):
+        """A certificate that nobody vouches for: nothing is sent, least of all the key."""
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2", "-keyout",
+                        self.path("key.pem"), "-out", self.path("cert.pem")], stderr=subprocess.DEVNULL, check=True, timeout=PATIENCE)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("cert.pem"), self.path("key.pem"))
+        self.server.server.socket = context.wrap_socket(self.server.server.socket, server_side=True)
+        self.bad(1, "run", "-m", "https" + self.server.address[4:], "-p", "Hi", env={"LLM_CHAT_API_KEY": "sk-x"},
+                 contains="its certificate is not trusted")
+        self.assertEqual(self.server.requests, [])
 
     def test_redirects_are_not_followed(self):
         other = self.serve()

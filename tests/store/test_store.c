@@ -159,6 +159,8 @@ static void test_names_that_are_refused(void **state)
         {"mlx://./name", WE_INVALID_ARGUMENT, "after mlx://"},
         {"mlx:///etc", WE_INVALID_FORMAT, "/etc is not a model directory"},
         {"mlx:///no/such", WE_NOT_FOUND, "no such directory"},
+        {"localhost:1234/v1", WE_NOT_FOUND, "begin with http:// or https://"},
+        {"localhost:1234", WE_NOT_FOUND, "begin with http:// or https://"},
         {"mlx://org//name", WE_INVALID_ARGUMENT, "after mlx://"},
         {"mlx://a/b/c", WE_INVALID_ARGUMENT, "after mlx://"},
         {"mlx://org/na\nme", WE_INVALID_ARGUMENT, "after mlx://"},
