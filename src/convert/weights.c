@@ -241,6 +241,24 @@ struct index_entry {
     size_t shard;
 };
 
+/* Whether the module of a tensor has others in it: mlx-lm does not count what such a module holds itself. */
+static bool in_a_branch(const struct index_entry *entries, size_t count, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    size_t length = dot ? (size_t)(dot - name) + 1 : 0, low = 0, high = count;
+    while (low < high) { /* the first name that begins with "MODULE." */
+        size_t middle = low + (high - low) / 2;
+        if (strncmp(entries[middle].name, name, length) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count && strncmp(entries[low].name, name, length) == 0; low++)
+        if (strchr(entries[low].name + length, '.'))
+            return true;
+    return false;
+}
+
 static int compare_entries(const void *a, const void *b)
 {
     return strcmp(((const struct index_entry *)a)->name, ((const struct index_entry *)b)->name);
@@ -264,9 +282,10 @@ static we_status write_index(struct writing *w, const char *path, uint64_t shard
             part_name(&weights->list[i], part, entries[count].name);
             entries[count].shard = shard;
         }
-        parameters += weights->list[i].rows * weights->list[i].in;
     }
     qsort(entries, count, sizeof *entries, compare_entries);
+    for (size_t i = 0; i < weights->count; i++)
+        parameters += in_a_branch(entries, count, weights->list[i].name) ? 0 : weights->list[i].rows * weights->list[i].in;
     struct we_buf out = {0};
     we_buf_printf(&out,
                   "{\n    \"metadata\": {\n        \"total_size\": %llu,\n        \"total_parameters\": %llu\n    },\n"

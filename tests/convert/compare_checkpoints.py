@@ -1,6 +1,7 @@
 """Converts random checkpoints with the command and with mlx-lm, with random options, and compares every byte of every tensor, the
 config and the index; then converts the result once more (dequantised, cast, or quantised further). mlx-lm loads each. Exit status
-1 if anything differs. Usage: compare_checkpoints.py WHISPERENGINE [SEED [COUNT]]"""
+1 if anything differs. Usage: compare_checkpoints.py WHISPERENGINE [SEED [COUNT] | DIRECTORY...]
+With directories (../models/family-*) each of these is converted with a few options, and no random ones are made."""
 import json
 import pathlib
 import subprocess
@@ -24,11 +25,33 @@ def both(program, source, folder, name, options):
     if refused or ran.returncode:
         return ours, [] if refused and ran.returncode == 1 else [f"mlx-lm: {refused}; the command: {ran.stderr.decode().strip()}"]
     found = oracle.differences(ours, theirs)
-    mlx_lm.utils.load_model(ours)
+    try:
+        mlx_lm.utils.load_model(ours)
+    except ValueError as problem:
+        found.append(f"mlx-lm does not load it: {problem}")
     return ours, found
 
 
+def check_directories(program, directories):
+    failures = 0
+    for directory in map(pathlib.Path, directories):
+        with tempfile.TemporaryDirectory() as temporary:
+            folder, found = pathlib.Path(temporary), []
+            plain, problems = both(program, directory, folder, "plain", {"dequantize": True})
+            found += [f"-d: {p}" for p in problems]
+            for name, options in (("four", {"quantize": True, "q-group-size": 32}), ("mixed", {"quantize": True, "quant-predicate": "mixed_3_6", "q-group-size": 32}),
+                                  ("mx", {"quantize": True, "q-mode": "mxfp8", "dtype": "float16"})):
+                if plain.exists() and not problems:
+                    found += [f"{json.dumps(options)}: {p}" for p in both(program, plain, folder, name, options)[1]]
+        failures += bool(found)
+        print(f"{directory.name:24} {'agrees' if not found else chr(10) + '    ' + (chr(10) + '    ').join(found[:6])}", flush=True)
+    print(f"{failures} of these differ" if failures else "all agree")
+    return 1 if failures else 0
+
+
 def main():
+    if len(sys.argv) > 2 and not sys.argv[2].isdigit():
+        return check_directories(sys.argv[1], sys.argv[2:])
     program, seed, count = sys.argv[1], *(int(n) for n in (sys.argv[2:] + ["0", "60"][len(sys.argv) - 2:])[:2])
     failures = 0
     for number in range(count):
