@@ -10,6 +10,7 @@ struct origin {
     const struct we_safetensors *set;
     const struct we_model_tensor *source;
     const struct we_quantizer *quantizer;
+    const struct we_stack *stack; /* or NULL */
     bool dequantise;
 };
 
@@ -67,6 +68,27 @@ static bool copy_quantised(const struct origin *o, const struct we_weight *w, ui
            fits;
 }
 
+/* `count` rows of plain values, which stand one after the other. */
+static bool make_plain(const struct origin *o, const struct we_weight *w, const unsigned char *data, uint64_t count,
+                       unsigned char *out, unsigned char *scales, unsigned char *biases)
+{
+    enum we_dtype from = o->source->tensor->dtype;
+    if (w->quant.mode == WE_QUANT_NONE)
+        return o->quantizer->cast(data, from, count * w->in, out, w->dtype);
+    o->quantizer->quantize(w->quant, data, from, w->dtype, count * w->in, out, scales, biases);
+    return true;
+}
+
+/* Rows from `first` on that lie in one piece of the file: their number, at most `count`, and where they are. */
+static uint64_t find_rows(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count,
+                          const unsigned char **data)
+{
+    uint64_t row = source_row_bytes(o->source, w->in), each = o->stack ? w->rows / o->stack->count : w->rows;
+    const struct we_tensor *tensor = o->stack ? o->stack->pieces[first / each] : o->source->tensor;
+    *data = (const unsigned char *)tensor->data + first % each * row;
+    return count < each - first % each ? count : each - first % each;
+}
+
 static bool make_rows(const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out, unsigned char *scales,
                       unsigned char *biases)
 {
@@ -76,19 +98,29 @@ static bool make_rows(const struct we_weight *w, uint64_t first, uint64_t count,
         return dequantise(o, w, first, count, out);
     if (source->quant.mode != WE_QUANT_NONE)
         return copy_quantised(o, w, first, count, out, scales, biases);
-    const unsigned char *data = (const unsigned char *)source->tensor->data + first * source_row_bytes(source, w->in);
-    if (w->quant.mode == WE_QUANT_NONE)
-        return o->quantizer->cast(data, source->tensor->dtype, count * w->in, out, w->dtype);
-    o->quantizer->quantize(w->quant, data, source->tensor->dtype, w->dtype, count * w->in, out, scales, biases);
-    return true;
+    bool fits = true;
+    for (uint64_t done = 0; done < count;) {
+        const unsigned char *data;
+        uint64_t n = find_rows(o, w, first + done, count - done, &data);
+        fits = make_plain(o, w, data, n, out + done * we_weight_row_bytes(w),
+                          scales ? scales + done * we_weight_scale_row_bytes(w) : NULL,
+                          biases ? biases + done * we_weight_bias_row_bytes(w) : NULL) &&
+               fits;
+        done += n;
+    }
+    return fits;
 }
 
 static void release_rows(const struct we_weight *w, uint64_t first, uint64_t count)
 {
     const struct origin *o = w->from;
     const struct we_model_tensor *source = o->source;
-    uint64_t row = source_row_bytes(source, w->in);
-    we_safetensors_release(o->set, (const unsigned char *)source->tensor->data + first * row, count * row);
+    for (uint64_t done = 0; done < count;) {
+        const unsigned char *data;
+        uint64_t n = find_rows(o, w, first + done, count - done, &data);
+        we_safetensors_release(o->set, data, n * source_row_bytes(source, w->in));
+        done += n;
+    }
     if (first + count < w->rows)
         return;
     if (source->scales)
@@ -216,7 +248,7 @@ static we_status plan_weight(struct planner *p, const struct we_model_tensor *so
     if (name.length > LONGEST_NAME || memchr(name.data, '\0', name.length))
         return we_error_set(p->error, WE_UNSUPPORTED, "%s: the name of the tensor '%.*s' is too long, or holds a NUL",
                             source->tensor->file, WE_STR_ARG(name));
-    *origin = (struct origin){c->set, source, p->quantizer, false};
+    *origin = (struct origin){c->set, source, p->quantizer, we_checkpoint_stack(c, name), false};
     *w = (struct we_weight){.name = copy, .quant = source->quant, .maker = &maker, .from = origin};
     shape_of(source, w);
     bool quantised = source->quant.mode != WE_QUANT_NONE;

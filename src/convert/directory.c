@@ -39,6 +39,8 @@ static we_status open_checkpoint(const char *source, we_list_tensors *list_tenso
     if (status == WE_OK)
         status = we_safetensors_open(source, &c->set, error);
     status = explain(source, status, error);
+    if (status == WE_OK)
+        status = we_checkpoint_stack_experts(c, arena, error);
     return status == WE_OK ? list_tensors(c, arena, &c->tensors, error) : status;
 }
 
@@ -103,6 +105,7 @@ we_status we_convert_directory(const char *source, const char *destination, uint
         options->on_note(options->context, text);
     }
     we_buf_free(&model.entries);
+    we_safetensors_close(checkpoint.view);
     we_safetensors_close(checkpoint.set);
     we_arena_free(&arena);
     return status;

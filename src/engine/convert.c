@@ -8,7 +8,7 @@ static we_status list_tensors(const struct we_checkpoint *checkpoint, struct we_
                               struct we_error *error)
 {
     struct we_arch_source source = {
-        .config = checkpoint->config, .quantization = checkpoint->quantization, .weights = checkpoint->set, .arena = arena};
+        .config = checkpoint->config, .quantization = checkpoint->quantization, .weights = checkpoint->view, .arena = arena};
     return we_arch_tensors(&source, tensors, error);
 }
 

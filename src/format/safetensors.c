@@ -322,6 +322,32 @@ we_status we_safetensors_open_file(const char *path, struct we_safetensors **set
     return status;
 }
 
+we_status we_safetensors_view(const struct we_tensor *tensors, size_t count, struct we_safetensors **set,
+                              struct we_error *error)
+{
+    *set = NULL;
+    struct we_safetensors *s = NULL;
+    we_status status = we_safetensors_set_new(0, &s, error);
+    if (status != WE_OK)
+        return status;
+    s->tensors = malloc(count * sizeof *tensors + !count);
+    if (s->tensors == NULL) {
+        we_safetensors_close(s);
+        return we_error_memory(error, "the list of tensors");
+    }
+    if (count)
+        memcpy(s->tensors, tensors, count * sizeof *tensors);
+    s->count = s->capacity = count;
+    for (size_t i = 0; i < count; i++)
+        s->bytes += tensors[i].size;
+    status = we_safetensors_set_finish(s, error);
+    if (status == WE_OK)
+        *set = s;
+    else
+        we_safetensors_close(s);
+    return status;
+}
+
 we_status we_safetensors_check(const void *data, size_t size, struct we_error *error)
 {
     struct we_safetensors *set = NULL;

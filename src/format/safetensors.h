@@ -13,6 +13,8 @@ struct we_safetensors; /* opaque; a set of files */
 we_status we_safetensors_open(const char *directory, struct we_safetensors **set, struct we_error *error);
 /* One file. */
 we_status we_safetensors_open_file(const char *path, struct we_safetensors **set, struct we_error *error);
+/* Other tensors (sorted here; what they point to must outlive the set), as if they had been read. */
+we_status we_safetensors_view(const struct we_tensor *tensors, size_t count, struct we_safetensors **set, struct we_error *error);
 void we_safetensors_close(struct we_safetensors *set);
 
 size_t we_safetensors_count(const struct we_safetensors *set);

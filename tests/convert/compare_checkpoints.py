@@ -39,6 +39,8 @@ def check_directories(program, directories):
             folder, found = pathlib.Path(temporary), []
             plain, problems = both(program, directory, folder, "plain", {"dequantize": True})
             found += [f"-d: {p}" for p in problems]
+            if plain.exists() and not problems and oracle.unstack(plain, folder / "unstacked"):
+                found += [f"experts by themselves: {p}" for p in both(program, folder / "unstacked", folder, "stacked", {"quantize": True, "q-group-size": 32})[1]]
             for name, options in (("four", {"quantize": True, "q-group-size": 32}), ("mixed", {"quantize": True, "quant-predicate": "mixed_3_6", "q-group-size": 32}),
                                   ("mx", {"quantize": True, "q-mode": "mxfp8", "dtype": "float16"})):
                 if plain.exists() and not problems:

@@ -108,6 +108,30 @@ def differences(found, expected):
     return out
 
 
+def unstack(directory, target):
+    """A copy whose experts stand by themselves, as in Hugging Face's checkpoints; False if the model has none that mlx-lm stacks."""
+    weights, config = {}, (directory / "config.json").read_text()
+    for path in directory.glob("model*.safetensors"):
+        weights.update(mx.load(str(path)))
+    letters = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"} if any("block_sparse_moe" in k for k in weights) else {}
+    stacked = [k for k in weights if ".switch_mlp." in k]
+    if not stacked or any(k.endswith(".bias") for k in stacked):  # mlx-lm stacks no biases
+        return False
+    if json.loads(config)["model_type"] in ("granitemoe", "gpt_oss"):  # theirs stand together in other forms
+        return False
+    for key in stacked:
+        before, after = key.split(".switch_mlp.")
+        module, rest = after.split(".", 1)
+        for number, value in enumerate(weights.pop(key)):
+            weights[f"{before}.experts.{number}.{letters.get(module, module)}.{rest}"] = value
+    target.mkdir()
+    names = sorted(weights)
+    for shard, some in enumerate((names[::2], names[1::2])):  # the experts of a layer in two files
+        mx.save_safetensors(str(target / f"model-0000{shard}.safetensors"), {k: weights[k] for k in some})
+    (target / "config.json").write_text(config)
+    return True
+
+
 # ---- random checkpoints ----
 
 

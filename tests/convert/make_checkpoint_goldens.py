@@ -50,6 +50,18 @@ def sources():
                            (m + "post_attention_layernorm.weight", "BF16", [64]), (m + "self_attn.qkv_proj.weight", "BF16", [128, 64]),
                            (m + "self_attn.o_proj.weight", "BF16", [64, 64]), (m + "mlp.gate_up_proj.weight", "BF16", [192, 64]),
                            (m + "mlp.down_proj.weight", "BF16", [64, 96])]
+    config = {"model_type": "mixtral", "hidden_size": 64, "intermediate_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2,
+              "num_hidden_layers": 2, "num_local_experts": 3, "num_experts_per_tok": 2, "vocab_size": 10, "rms_norm_eps": 1e-05,
+              "rope_theta": 10000.0, "max_position_embeddings": 64, "torch_dtype": "bfloat16"}
+    tensors = [("model.embed_tokens.weight", "BF16", [10, 64]), ("model.norm.weight", "BF16", [64]), ("lm_head.weight", "BF16", [10, 64])]
+    for i in range(2):  # the experts by themselves, in an order that is not theirs
+        m = f"model.layers.{i}."
+        tensors += [(m + "input_layernorm.weight", "BF16", [64]), (m + "post_attention_layernorm.weight", "BF16", [64]),
+                    (m + "block_sparse_moe.gate.weight", "BF16", [3, 64])]
+        tensors += [(m + f"self_attn.{n}_proj.weight", "BF16", shape) for n, shape in (("q", [64, 64]), ("k", [32, 64]), ("v", [32, 64]), ("o", [64, 64]))]
+        tensors += [(m + f"block_sparse_moe.experts.{e}.{w}.weight", "BF16", shape) for e in (2, 0, 1)
+                    for w, shape in (("w1", [32, 64]), ("w2", [64, 32]), ("w3", [32, 64]))]
+    out["mixtral"] = config, tensors
     return out
 
 
@@ -110,6 +122,8 @@ def cases():
         yield ["llama-tied", options, {"dtype": "float16"}]
     for options in ({}, {"quantize": True}, {"quantize": True, "q-mode": "nvfp4"}, {"quantize": True, "q-bits": 6, "q-group-size": 32}):
         yield ["phi3", options]
+    for options in ({}, {"quantize": True}, {"quantize": True, "q-group-size": 32, "dtype": "float32"}, {"dtype": "float16"}):
+        yield ["mixtral", options]
 
 
 def main():

@@ -121,6 +121,35 @@ static void test_sources(void **state)
     refuse(NULL, WE_INVALID_ARGUMENT, "it holds GGUF files; name the one to convert");
 }
 
+static void write_experts(uint32_t first, uint32_t second, uint64_t second_rows)
+{
+    struct we_safetensors_writer *writer;
+    const uint32_t numbers[2] = {first, second};
+    const uint64_t rows[2] = {2, second_rows};
+    assert_int_equal(we_safetensors_writer_new(in_folder("source/model-experts.safetensors"), &writer, NULL), WE_OK);
+    for (int i = 0; i < 2; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "model.layers.0.mlp.experts.%u.up_proj.weight", numbers[i]);
+        uint64_t shape[2] = {rows[i], 4};
+        assert_int_equal(we_safetensors_writer_declare(writer, name, WE_U8, 2, shape, NULL), WE_OK);
+    }
+    assert_int_equal(we_safetensors_writer_begin(writer, NULL, NULL), WE_OK);
+    assert_int_equal(we_safetensors_writer_write(writer, "0123456789abcdefghijklmnop", (rows[0] + rows[1]) * 4, NULL), WE_OK);
+    assert_int_equal(we_safetensors_writer_commit(writer, NULL), WE_OK);
+    we_safetensors_writer_free(writer);
+}
+
+static void test_experts(void **state)
+{
+    (void)state;
+    write_experts(0, 2, 2);
+    refuse(NULL, WE_INVALID_FORMAT, "is one of 2 experts, but their numbers are not 0 to 1");
+    write_experts(1, 0, 3);
+    refuse(NULL, WE_INVALID_FORMAT, "is U8 [2, 4], but that of the first expert U8 [3, 4]");
+    write_experts(0, 1, 2); /* well, but none of this model's */
+    refuse(NULL, WE_INVALID_FORMAT, "tensor model.layers.0.mlp.switch_mlp.up_proj.weight is not one that");
+}
+
 static void test_options(void **state)
 {
     (void)state;
@@ -313,8 +342,8 @@ int main(void)
 {
 #define with_source(test) cmocka_unit_test_setup_teardown(test, make_source, remove_folder)
     const struct CMUnitTest tests[] = {
-        with_source(test_sources),     with_source(test_options), with_source(test_rules),
-        with_source(test_other_files), with_source(test_stopped), with_source(test_out_of_memory),
+        with_source(test_sources), with_source(test_options), with_source(test_rules),         with_source(test_other_files),
+        with_source(test_experts), with_source(test_stopped), with_source(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
