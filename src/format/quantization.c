@@ -56,6 +56,33 @@ static const struct we_json *get_block(const struct we_json *json, const char *k
     return block;
 }
 
+/* What other programs write. Their weights lie otherwise than MLX's: by columns, or in tensors of other names. */
+static const struct {
+    const char *method, *advice;
+} other_methods[] = {
+    {"awq", "; mlx_lm.convert makes one of those with 4 bits"},
+    {"gptq", "; mlx_lm.convert makes one of those with 4 bits and no g_idx"},
+    {"compressed-tensors", ", or convert the unquantised model with mlx_lm.convert -q"},
+    {"modelopt", ", or convert the unquantised model with mlx_lm.convert -q --q-mode nvfp4"},
+    {"fp8", ", or convert the unquantised model with mlx_lm.convert -q --q-mode mxfp8"},
+    {"bitnet", ""},
+};
+
+static we_status refuse_method(const char *where, const struct we_json *block, struct we_str name, struct we_error *error)
+{
+    const char *advice = ", or convert the unquantised model with mlx_lm.convert -q";
+    for (size_t i = 0; i < sizeof other_methods / sizeof *other_methods; i++)
+        if (we_str_equal_c(name, other_methods[i].method))
+            advice = other_methods[i].advice;
+    const struct we_json *format = we_json_get(block, "format");
+    const bool named = format && format->kind == WE_JSON_STRING;
+    return we_error_set(error, WE_UNSUPPORTED,
+                        "%s: the weights are quantised by the method \"%.*s\"%s%.*s, whose files are not read; take a conversion "
+                        "of the model to MLX format%s",
+                        where, WE_STR_ARG(name), named ? ", format " : "", named ? (int)format->string.length : 0,
+                        named ? format->string.data : "", advice);
+}
+
 we_status we_quantization_parse(const struct we_config *config, struct we_quantization *quantization, struct we_error *error)
 {
     *quantization = (struct we_quantization){.where = config->where};
@@ -71,10 +98,12 @@ we_status we_quantization_parse(const struct we_config *config, struct we_quanti
     if (method == NULL && we_json_get(block, "group_size") && we_json_get(block, "bits"))
         return parse_block(block, config->where, quantization, error); /* MLX's own block under the other name */
     struct we_str name = method && method->kind == WE_JSON_STRING ? method->string : we_str_c("unknown");
-    return we_error_set(error, WE_UNSUPPORTED,
-                        "%s: the weights are quantised by the method \"%.*s\", which is not supported; convert the unquantised "
-                        "model to MLX format",
-                        config->where, WE_STR_ARG(name));
+    enum we_quant_mode mode;
+    if (we_quant_mode_from_name(name, &mode) && mode != WE_QUANT_AFFINE) { /* MLX's own layout, named after its mode */
+        *quantization = (struct we_quantization){true, we_quant_defaults(mode), block, config->where};
+        return WE_OK;
+    }
+    return refuse_method(config->where, block, name, error);
 }
 
 /* The last dimension: words of a weight, groups of scales. */

@@ -13,7 +13,8 @@ struct we_quantization {
     const char *where;
 };
 
-/* Reads the block. A `quantization_config` of another scheme (awq, gptq, ...) is refused by name. */
+/* Reads the block. A `quantization_config` of another scheme (awq, gptq, compressed-tensors, ...) is refused by name, with what
+ * to do; one whose method is a mode of MLX (mxfp4, mxfp8, nvfp4) is taken. */
 we_status we_quantization_parse(const struct we_config *config, struct we_quantization *quantization, struct we_error *error);
 
 /* What `module` ("model.layers.0.self_attn.q_proj") uses, given its tensors: `scales` may be NULL. An entry of its own
