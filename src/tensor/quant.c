@@ -75,9 +75,11 @@ static uint32_t e2m1_from_f32(float value)
     return best;
 }
 
-/* 4 bits of exponent (bias 7), 3 of mantissa; 0x7F reads as 480, as in MLX. */
+/* 4 bits of exponent (bias 7), 3 of mantissa; all ones are NaN. */
 static float f32_from_e4m3(uint8_t bits)
 {
+    if ((bits & 0x7F) == 0x7F)
+        return NAN;
     uint32_t exponent = bits >> 3 & 15, mantissa = bits & 7;
     float value = exponent ? ldexpf((float)(8 + mantissa), (int)exponent - 10) : (float)mantissa * 0x1p-9f;
     return bits & 0x80 ? -value : value;
@@ -98,7 +100,7 @@ static uint8_t e4m3_from_f32(float value)
     return sign | (uint8_t)(((exponent + 6) << 3) + mantissa - 8);
 }
 
-/* The power of two that a byte stands for: 2^(bits - 127). */
+/* The power of two that a byte stands for: 2^(bits - 127), beyond float32 for 0xFF. */
 static float f32_from_e8m0(uint8_t bits)
 {
     return ldexpf(1.0f, (int)bits - 127);

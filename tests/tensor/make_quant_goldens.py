@@ -1,4 +1,5 @@
-"""quant_goldens.bin: what mlx makes of the same weights in every quantisation.
+"""quant_goldens.bin: what mlx makes of the same weights in every quantisation. small_floats.bin: what every byte of mxfp4,
+mxfp8 and nvfp4 reads as in mlx: float32 of each element (16 or 256) with a scale of one, then of one with each of 256 scales.
 
 First the weights, float32 (rows, in), rounded to each of the dtypes 1, 2, 3. Then records: 8 u32 (mode, bits, group, dtype, rows,
 in, scale bytes of a row, 1 if dequantised values follow), and for each row: packed weight, scales, biases (affine only),
@@ -56,4 +57,20 @@ def main():
     (pathlib.Path(__file__).parent / "quant_goldens.bin").write_bytes(out)
 
 
+def small_floats():
+    out = bytearray()
+    for mode, bits, group, scale_one in (("mxfp4", 4, 32, 127), ("mxfp8", 8, 32, 127), ("nvfp4", 4, 16, 0x38)):
+        count, one = (16, 2) if bits == 4 else (256, 0x38)
+        elements = np.arange(count, dtype=np.uint8)
+        packed = (elements[0::2] | elements[1::2] << 4) if bits == 4 else elements
+        packed = np.tile(packed, 2) if bits == 4 else packed
+        ones = np.full((256, group * bits // 8), one | one << 4 if bits == 4 else one, np.uint8)
+        values = [mx.dequantize(mx.array(w.view(np.uint32)), mx.array(s), group_size=group, bits=bits, mode=mode, dtype=mx.float32)
+                  for w, s in ((packed[None], np.full((1, packed.size * 8 // bits // group), scale_one, np.uint8)),
+                               (ones, np.arange(256, dtype=np.uint8)[:, None]))]
+        out += np.array(values[0])[0, :count].tobytes() + np.array(values[1])[:, 0].tobytes()
+    (pathlib.Path(__file__).parent / "small_floats.bin").write_bytes(out)
+
+
 main()
+small_floats()

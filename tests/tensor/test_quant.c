@@ -76,6 +76,31 @@ static void test_as_mlx(void **state)
     we_buf_free(&file);
 }
 
+/* Every element and every scale of the small floats, NaN included. */
+static void test_small_floats(void **state)
+{
+    (void)state;
+    struct we_buf file = {0};
+    assert_int_equal(we_file_read(TEST_DATA "/small_floats.bin", 0, &file, NULL), WE_OK);
+    const char *p = file.data;
+    for (int mode = WE_QUANT_MXFP4; mode <= WE_QUANT_NVFP4; mode++) {
+        const struct we_quant quant = we_quant_defaults((enum we_quant_mode)mode);
+        const uint32_t elements = quant.bits == 4 ? 16 : 256;
+        const uint8_t scale_one = quant.mode == WE_QUANT_NVFP4 ? 0x38 : 127, one = quant.bits == 4 ? 0x22 : 0x38;
+        for (uint32_t i = 0; i < elements + 256; i++, p += sizeof(float)) {
+            uint8_t weight[32], scale = i < elements ? scale_one : (uint8_t)(i - elements);
+            float out[32], expected;
+            memset(weight, i >= elements ? one : quant.bits == 4 ? (int)(i | i << 4) : (int)i, sizeof weight);
+            we_dequantize_row(quant, weight, &scale, NULL, WE_U8, quant.group_size, out);
+            memcpy(&expected, p, sizeof expected);
+            if (isnan(expected) ? !isnan(out[5]) : out[5] != expected)
+                fail_msg("%s, byte %u: %a, where mlx has %a", we_quant_mode_name(quant.mode), i, out[5], expected);
+        }
+    }
+    assert_ptr_equal(p, file.data + file.length);
+    we_buf_free(&file);
+}
+
 /* A value whose bits are all written out: 3 bits, 8 values in 3 bytes. */
 static void test_bit_stream(void **state)
 {
@@ -141,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_mlx),
+        cmocka_unit_test(test_small_floats),
         cmocka_unit_test(test_bit_stream),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_formats),
