@@ -20,7 +20,7 @@
 
 enum {
     BUFFER_BYTES = 768 << 20,
-    PIECE_BYTES = 24 << 10, /* of packed weights that a worker takes at a time in decode, as the executor has it */
+    PIECE_BYTES = 256 << 10, /* of packed weights that a worker takes at a time in decode, as the executor has it */
     PREFILL_TOKENS = 512,
     MOST_TIMES = 4096,
     LEAST_TIMES = 3,
@@ -37,11 +37,24 @@ static const struct format {
     {"4 bits, group 64", WE_QUANT_AFFINE, 4, 64, WE_BF16},
     {"4 bits, group 128", WE_QUANT_AFFINE, 4, 128, WE_BF16},
     {"4 bits, group 64, f16", WE_QUANT_AFFINE, 4, 64, WE_F16},
-    {"8 bits, group 64", WE_QUANT_AFFINE, 8, 64, WE_BF16},
+    {"2 bits, group 32", WE_QUANT_AFFINE, 2, 32, WE_BF16},
     {"2 bits, group 64", WE_QUANT_AFFINE, 2, 64, WE_BF16},
+    {"2 bits, group 128", WE_QUANT_AFFINE, 2, 128, WE_BF16},
+    {"3 bits, group 32", WE_QUANT_AFFINE, 3, 32, WE_BF16},
     {"3 bits, group 64", WE_QUANT_AFFINE, 3, 64, WE_BF16},
+    {"3 bits, group 128", WE_QUANT_AFFINE, 3, 128, WE_BF16},
+    {"5 bits, group 32", WE_QUANT_AFFINE, 5, 32, WE_BF16},
     {"5 bits, group 64", WE_QUANT_AFFINE, 5, 64, WE_BF16},
+    {"5 bits, group 128", WE_QUANT_AFFINE, 5, 128, WE_BF16},
+    {"6 bits, group 32", WE_QUANT_AFFINE, 6, 32, WE_BF16},
     {"6 bits, group 64", WE_QUANT_AFFINE, 6, 64, WE_BF16},
+    {"6 bits, group 128", WE_QUANT_AFFINE, 6, 128, WE_BF16},
+    {"8 bits, group 32", WE_QUANT_AFFINE, 8, 32, WE_BF16},
+    {"8 bits, group 64", WE_QUANT_AFFINE, 8, 64, WE_BF16},
+    {"8 bits, group 128", WE_QUANT_AFFINE, 8, 128, WE_BF16},
+    {"mxfp4", WE_QUANT_MXFP4, 4, 32, WE_U8},
+    {"mxfp8", WE_QUANT_MXFP8, 8, 32, WE_U8},
+    {"nvfp4", WE_QUANT_NVFP4, 4, 16, WE_U8},
     {"bf16", WE_QUANT_NONE, 0, 0, WE_BF16},
     {"f16", WE_QUANT_NONE, 0, 0, WE_F16},
     {"f32", WE_QUANT_NONE, 0, 0, WE_F32},
@@ -185,7 +198,8 @@ static void next_copy(void *context)
     const uint8_t *data = p->bench->buffer + p->copy * p->copy_bytes;
     p->linear.data = data;
     p->linear.scales = data + p->matrix.row_bytes * p->linear.rows;
-    p->linear.biases = data + (p->matrix.row_bytes + p->matrix.group_row_bytes) * p->linear.rows;
+    if (p->linear.biases)
+        p->linear.biases = data + (p->matrix.row_bytes + p->matrix.group_row_bytes) * p->linear.rows;
 }
 
 static void run_product(void *context, uint32_t worker)
@@ -234,6 +248,11 @@ static const char *arithmetic_of(enum we_cpu_form form)
     case WE_CPU_FORM_INT16:
     case WE_CPU_FORM_INT16_NIBBLES:
         return "int16";
+    case WE_CPU_FORM_PLANES_BYTES:
+    case WE_CPU_FORM_PLANES_NIBBLES:
+    case WE_CPU_FORM_PLANES_THREES:
+    case WE_CPU_FORM_PLANES_CRUMBS:
+        return "int8";
     case WE_CPU_FORM_BF16:
     case WE_CPU_FORM_BF16_NIBBLES:
         return "bf16";
@@ -260,7 +279,7 @@ static bool bench_product(struct bench *b, const struct we_cpu_kernels *kernels,
     struct product p = {.bench = b, .tokens = phase == WE_PHASE_DECODE ? 1 : PREFILL_TOKENS, .rows = shape.rows};
     p.linear = (struct we_linear){.data = b->buffer,
                                   .scales = b->buffer,
-                                  .biases = b->buffer,
+                                  .biases = f->mode == WE_QUANT_AFFINE ? b->buffer : NULL,
                                   .dtype = f->dtype,
                                   .mode = f->mode,
                                   .bits = f->bits,
@@ -278,12 +297,13 @@ static bool bench_product(struct bench *b, const struct we_cpu_kernels *kernels,
     if (precision == WE_PRECISION_FAST && form == we_cpu_form_of(kernels, &p.matrix, WE_PRECISION_EXACT, phase))
         return true; /* it is measured already */
     p.form = &kernels->forms[form];
-    p.copy_bytes = (p.matrix.row_bytes + 2 * p.matrix.group_row_bytes) * shape.rows;
+    const size_t bytes_of_row = p.matrix.row_bytes + (p.linear.biases ? 2 : 1) * p.matrix.group_row_bytes;
+    p.copy_bytes = bytes_of_row * shape.rows;
     p.num_copies = BUFFER_BYTES / p.copy_bytes;
     p.row_bytes = p.form->row_bytes(shape.in);
     p.piece = p.form->piece_rows;
     if (phase == WE_PHASE_DECODE) {
-        uint32_t rows = (uint32_t)(PIECE_BYTES / (p.matrix.row_bytes + 2 * p.matrix.group_row_bytes)) / 4 * 4;
+        uint32_t rows = (uint32_t)(PIECE_BYTES / bytes_of_row) / 4 * 4;
         p.piece = rows < 8 ? 8 : rows;
     }
     p.x = pack(p.form, p.tokens, shape.in);
@@ -536,11 +556,12 @@ int main(int argc, char **argv)
         ok = false;
     }
     if (ok) {
-        /* 0x3C00 to 0x3CFF: about 0.01 as bfloat16 and as the upper half of a float32, 1 to 1.25 as float16. */
+        /* 0x3C38 to 0x3C3F: about 0.01 as bfloat16 and as the upper half of a float32, 1.06 as float16; bytes that are usual
+         * as the scales of small floats too. */
         uint32_t random = 1;
         for (size_t i = 0; i < BUFFER_BYTES; i += 2) {
             random = random * 1664525 + 1013904223;
-            b.buffer[i] = (uint8_t)(random >> 24);
+            b.buffer[i] = (uint8_t)(0x38 | random >> 29);
             b.buffer[i + 1] = 0x3C;
         }
         b.num_peaks = measure_peaks(b.pool, b.threads, b.peaks);

@@ -26,6 +26,7 @@ static const struct test_format formats[] = {
     {WE_QUANT_AFFINE, 3, 32, WE_BF16}, {WE_QUANT_AFFINE, 3, 64, WE_F32},  {WE_QUANT_AFFINE, 3, 128, WE_F16},
     {WE_QUANT_AFFINE, 5, 32, WE_F32},  {WE_QUANT_AFFINE, 5, 64, WE_F16},  {WE_QUANT_AFFINE, 5, 128, WE_BF16},
     {WE_QUANT_AFFINE, 6, 32, WE_F16},  {WE_QUANT_AFFINE, 6, 64, WE_BF16}, {WE_QUANT_AFFINE, 6, 128, WE_F32},
+    {WE_QUANT_MXFP4, 4, 32, WE_U8},    {WE_QUANT_MXFP8, 8, 32, WE_U8},    {WE_QUANT_NVFP4, 4, 16, WE_U8},
 };
 enum { NUM_FORMATS = sizeof formats / sizeof *formats };
 
@@ -139,6 +140,8 @@ static void test_products(void **state)
                 uint32_t in = formats[f].mode == WE_QUANT_NONE ? plain_widths[n % 8] : widths[n];
                 if (formats[f].mode != WE_QUANT_NONE)
                     in = (in + formats[f].group_size - 1) / formats[f].group_size * formats[f].group_size;
+                if (formats[f].mode == WE_QUANT_NVFP4)
+                    in += 16 * (n & 1); /* half a group of the other formats */
                 struct test_weights w;
                 test_weights_make(&w, formats[f], 1 + random_u32(&seed) % 75, in, random_u32(&seed) % 4 * (n > 2), n % 2, 0.1,
                                   &seed);
@@ -172,7 +175,8 @@ static void test_unpack_row(void **state)
     uint64_t seed = 3;
     for (uint32_t i = 0; i < num_isas; i++)
         for (int f = 0; f < NUM_FORMATS; f++) {
-            const uint32_t rows = 5, in = formats[f].mode == WE_QUANT_NONE ? 1027 : 1152;
+            const uint32_t rows = 5;
+            const uint32_t in = formats[f].mode == WE_QUANT_NONE ? 1027 : formats[f].mode == WE_QUANT_NVFP4 ? 1072 : 1152;
             struct test_weights w;
             test_weights_make(&w, formats[f], rows, in, 3, false, 0.1, &seed);
             struct we_cpu_matrix m;
@@ -186,6 +190,64 @@ static void test_unpack_row(void **state)
             free(out);
             test_weights_free(&w);
         }
+}
+
+/* Every element of mxfp4, mxfp8 and nvfp4 with every scale: 256 rows, of one scale each, by activations of a single 1. */
+static void check_small_floats(const struct we_cpu_kernels *kernels, enum we_quant_mode mode)
+{
+    enum { N = 256 };
+    const struct we_quant quant = we_quant_defaults(mode);
+    const size_t row_bytes = we_quant_row_bytes(quant, N), groups = N / quant.group_size;
+    uint8_t *data = malloc(N * row_bytes), *scales = malloc(N * groups);
+    float *expected = malloc(N * sizeof *expected), *x = calloc((size_t)N * N, sizeof *x), *y = malloc((size_t)N * N * sizeof *y);
+    float *row = malloc(N * sizeof *row);
+    struct we_linear linear = {.data = data, .scales = scales, .dtype = WE_U8, .mode = mode, .bits = quant.bits,
+                               .group_size = quant.group_size, .rows = N, .in = N};
+    for (size_t i = 0; i < N * row_bytes; i++)
+        data[i] = (uint8_t)(i % row_bytes);
+    for (size_t i = 0; i < N * groups; i++)
+        scales[i] = (uint8_t)(i / groups);
+    for (int i = 0; i < N; i++)
+        x[i * N + i] = 1;
+    struct we_cpu_matrix m;
+    assert_int_equal(we_cpu_matrix_init(&m, &linear, NULL), WE_OK);
+    for (uint32_t r = 0; r < N; r++) {
+        we_dequantize_row(quant, data, scales + r * groups, NULL, WE_U8, N, expected);
+        kernels->unpack_row(&m, r, row);
+        for (int k = 0; k < N; k++)
+            assert_true(isnan(expected[k]) ? isnan(row[k]) : row[k] == expected[k]);
+    }
+    for (size_t i = 0; quant.bits == 8 && i < N * row_bytes; i++) /* one NaN would spoil every product */
+        data[i] ^= (data[i] & 0x7F) == 0x7F;
+    const struct we_cpu_form_kernels *form =
+        &kernels->forms[we_cpu_form_of(kernels, &m, WE_PRECISION_EXACT, WE_PHASE_DECODE)];
+    size_t x_bytes;
+    uint8_t *packed = pack(form, x, N, N, &x_bytes);
+    void *panel = aligned_alloc(64, WE_CPU_PANEL_BYTES);
+    for (int few = 0; few < 2; few++) {
+        for (uint32_t t = 0; t < (few ? 32 : N); t += few ? 1 : N)
+            form->multiply(&m, 0, N, packed + t * x_bytes, x_bytes, few ? 1 : N, y + t * N, N, panel);
+        for (uint32_t r = 0; r < N; r++) {
+            bool finite = true;
+            we_dequantize_row(quant, data, scales + r * groups, NULL, WE_U8, N, expected);
+            for (int k = 0; k < N; k++)
+                finite = finite && isfinite(expected[k]);
+            for (int t = 0; t < (few ? 32 : N); t++)
+                if (finite ? y[t * N + (int)r] != expected[t] : isfinite(y[t * N + (int)r]))
+                    fail_msg("%s: %s, scale %u, byte %d: %a, not %a", kernels->name, we_quant_mode_name(mode), r, t,
+                             y[t * N + (int)r], expected[t]);
+        }
+    }
+    free(data), free(scales), free(expected), free(x), free(y), free(row), free(packed), free(panel);
+}
+
+static void test_small_floats(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < num_isas; i++)
+        for (enum we_quant_mode mode = WE_QUANT_MXFP4; mode <= WE_QUANT_NVFP4; mode++)
+            if (next_case())
+                check_small_floats(isas[i], mode);
 }
 
 static void check_norm(const struct we_cpu_kernels *kernels, enum we_norm_kind kind, enum we_dtype dtype, uint32_t n,
@@ -409,7 +471,7 @@ int main(void)
     num_isas = we_cpu_kernels_list(isas);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),   cmocka_unit_test(test_views),
-        cmocka_unit_test(test_unpack_row), cmocka_unit_test(test_norms),
+        cmocka_unit_test(test_unpack_row), cmocka_unit_test(test_small_floats), cmocka_unit_test(test_norms),
         cmocka_unit_test(test_activation), cmocka_unit_test(test_softcap), cmocka_unit_test(test_rope),
         cmocka_unit_test(test_merge),      cmocka_unit_test(test_add_scaled),
         cmocka_unit_test(test_select),     cmocka_unit_test(test_refused),

@@ -2,6 +2,7 @@
 
 #include "random.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,40 @@ static void make_affine(struct test_weights *w, uint32_t offset, double scale, u
     l->biases = biases;
 }
 
+/* mxfp4, mxfp8, nvfp4: any bytes but NaN, and scales as a quantiser makes them. The values are the reference's. */
+static void make_small_floats(struct test_weights *w, uint32_t offset, double scale, uint64_t *seed)
+{
+    struct we_linear *l = &w->linear;
+    const struct we_quant quant = {l->mode, l->bits, l->group_size};
+    const uint32_t groups = l->in / l->group_size;
+    const size_t row_bytes = we_quant_row_bytes(quant, l->in);
+    w->blocks[0] = malloc(l->rows * row_bytes + offset);
+    w->blocks[1] = malloc((size_t)l->rows * groups + offset);
+    uint8_t *data = (uint8_t *)w->blocks[0] + offset, *scales = (uint8_t *)w->blocks[1] + offset;
+    for (size_t i = 0; i < l->rows * row_bytes; i++) {
+        data[i] = (uint8_t)(random_u32(seed) >> 8);
+        if (l->bits == 8 && (data[i] & 0x7F) == 0x7F)
+            data[i] ^= 1;
+    }
+    const bool nv = l->mode == WE_QUANT_NVFP4; /* whose scales have 8 steps for a power of two */
+    const int power = (int)lrint(log2(scale / (l->bits == 8 ? 110 : 2.9))), middle = nv ? 8 * (7 + power) : 127 + power;
+    for (size_t i = 0; i < (size_t)l->rows * groups; i++) {
+        int s = middle + (nv ? (int)(random_u32(seed) % 24) - 12 : (int)(random_u32(seed) % 4) - 2);
+        scales[i] = (uint8_t)(s < 0 || random_u32(seed) % 64 == 0 ? 0 : s);
+        if (nv && random_u32(seed) % 4 == 0)
+            scales[i] |= 0x80;
+    }
+    float *row = malloc(l->in * sizeof *row);
+    for (uint32_t r = 0; r < l->rows; r++) {
+        we_dequantize_row(quant, data + r * row_bytes, scales + (size_t)r * groups, NULL, WE_U8, l->in, row);
+        for (uint32_t k = 0; k < l->in; k++)
+            w->values[(size_t)r * l->in + k] = row[k];
+    }
+    free(row);
+    l->data = data;
+    l->scales = scales;
+}
+
 void test_weights_make(struct test_weights *w, struct test_format format, uint32_t rows, uint32_t in, uint32_t offset,
                        bool bias, double scale, uint64_t *seed)
 {
@@ -74,11 +109,13 @@ void test_weights_make(struct test_weights *w, struct test_format format, uint32
     w->values = malloc((size_t)rows * in * sizeof *w->values);
     if (format.mode == WE_QUANT_NONE)
         make_plain(w, offset, scale, seed);
-    else
+    else if (format.mode == WE_QUANT_AFFINE)
         make_affine(w, offset, scale, seed);
+    else
+        make_small_floats(w, offset, scale, seed);
     if (bias) {
-        w->linear.bias = (struct we_vector){.dtype = format.dtype, .length = rows};
-        w->linear.bias.data = test_floats_make(format.dtype, rows, offset, 0, 1, seed, &w->blocks[3]);
+        w->linear.bias = (struct we_vector){.dtype = format.dtype == WE_U8 ? WE_BF16 : format.dtype, .length = rows};
+        w->linear.bias.data = test_floats_make(w->linear.bias.dtype, rows, offset, 0, 1, seed, &w->blocks[3]);
     }
 }
 

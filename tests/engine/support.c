@@ -42,6 +42,11 @@ const char *const model_names[] = {
     "phi3-overrides",
     "phi3-longrope-80",
     "phi3-su-64",
+    "llama-mxfp4",
+    "llama-mxfp8",
+    "llama-widths",
+    "phi3-nvfp4",
+    "phi3-widths",
     NULL,
 };
 

@@ -47,10 +47,18 @@ def longrope(count, seed, kind="longrope", **more):
     return {"type": kind, "short_factor": factors(rng, count, 1.0, 1.6), "long_factor": factors(rng, count, 1.5, 9.0)} | more
 
 
-def quant(bits, group_size):
-    return {"bits": bits, "group_size": group_size}
+def quant(bits, group_size, mode=None):
+    return {"bits": bits, "group_size": group_size} | ({"mode": mode} if mode else {})
 
 
+def each(layer, **modules):
+    """Overrides of a layer's modules, by the last part of their names."""
+    places = {"mlp": ("gate_proj", "up_proj", "down_proj", "gate_up_proj")}
+    return {f"model.layers.{layer}.{'mlp' if name in places['mlp'] else 'self_attn'}.{name}": entry
+            for name, entry in modules.items()}
+
+
+MXFP4, MXFP8, NVFP4 = quant(4, 32, "mxfp4"), quant(8, 32, "mxfp8"), quant(4, 16, "nvfp4")
 EIGHT = {"bits": 8, "group_size": 32, "mode": "affine"}
 
 SPECS = [
@@ -122,6 +130,19 @@ SPECS = [
     Spec("llama-chat", llama(**size(32, 48, 2, 2, 1, VOCAB_SIZE, tie_word_embeddings=False, eos_token_id=2,
                                     max_position_embeddings=1024)),
          "bfloat16", align=1, head_scale=head_scale(), files=CHAT_FILES),
+    # ---- every other width and mode ----
+    Spec("llama-mxfp4", llama(**size(64, 96, 2, 4, 2, 96)), "bfloat16", MXFP4, align=3),
+    Spec("llama-mxfp8", llama(**size(64, 96, 1, 4, 2, 97, tie_word_embeddings=False)), "float16", MXFP8, align=1),
+    Spec("phi3-nvfp4", phi3(**size(64, 96, 1, 2, 1, 99)), "bfloat16", NVFP4, align=5),
+    Spec("llama-widths", llama(**size(128, 128, 2, 4, 1, 60, tie_word_embeddings=False)), "bfloat16", quant(6, 64),
+         overrides={"model.embed_tokens": quant(5, 64), "lm_head": quant(3, 32)}
+         | each(0, q_proj=quant(2, 32), k_proj=quant(3, 128), v_proj=quant(5, 32), o_proj=quant(6, 128), gate_proj=MXFP4,
+                up_proj=quant(5, 128), down_proj=quant(6, 32))
+         | each(1, q_proj=quant(2, 128), v_proj=NVFP4, o_proj=MXFP8, gate_proj=quant(3, 64), down_proj=quant(2, 64)),
+         align=7),
+    Spec("phi3-widths", phi3(**size(64, 64, 1, 2, 2, 60)), "float16", NVFP4,
+         overrides={"model.embed_tokens": {"mode": "mxfp8", "bits": 8, "group_size": 32}, "lm_head": quant(5, 64)}
+         | each(0, qkv_proj=quant(3, 64), o_proj=quant(6, 32)), align=2),
 ]
 for number, spec in enumerate(SPECS):
     spec.seed = number

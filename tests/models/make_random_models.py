@@ -36,11 +36,19 @@ def rope_scaling(rng, family, head_dim, config):
     return {"type": "linear", "factor": factor} | ({"long_factor": [1.0]} if family == "phi3" else {})
 
 
+def any_quant(rng, most_group=128):
+    """Any mode, width and group; groups of at most `most_group`."""
+    mode = str(rng.choice(["affine", "affine", "affine", "mxfp4", "mxfp8", "nvfp4"]))
+    if mode != "affine":
+        return {"bits": 8 if mode == "mxfp8" else 4, "group_size": 16 if mode == "nvfp4" else 32, "mode": mode}
+    return {"bits": int(rng.choice([2, 3, 4, 5, 6, 8])), "group_size": int(rng.choice([g for g in (32, 64, 128) if g <= most_group]))}
+
+
 def spec(rng, number):
     family = str(rng.choice(["llama", "llama", "mistral", "phi3", "phi3"]))
     quantised = rng.random() < 0.75
-    bits, group = int(rng.choice([4, 8])), int(rng.choice([32, 64, 128]))
-    unit = group if quantised else 4
+    quant = any_quant(rng)
+    unit = max(32, quant["group_size"]) if quantised else 4
     kv, repeat = int(rng.integers(1, 4)), int(rng.integers(1, 5))
     heads = kv * repeat
     layers = int(rng.integers(1, 4))
@@ -72,10 +80,10 @@ def spec(rng, number):
         config["rope_traditional"] = bool(rng.random() < 0.3)
     overrides = {}
     if quantised and rng.random() < 0.5:
-        overrides["model.embed_tokens"] = {"bits": 8, "group_size": 32}
+        overrides["model.embed_tokens"] = any_quant(rng, unit)
         overrides[f"model.layers.{int(rng.integers(0, layers))}.mlp.down_proj"] = False
     return tiny.Spec(f"random-{number}", config, str(rng.choice(list(tiny.DTYPES))),
-                     {"bits": bits, "group_size": group} if quantised else None, overrides,
+                     quant if quantised else None, overrides,
                      shards=int(rng.choice([1, 1, 2, 3])), align=int(rng.integers(0, 8)), seed=int(rng.integers(1 << 30)))
 
 

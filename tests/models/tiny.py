@@ -15,6 +15,7 @@ sys.modules.setdefault("hf_olmo", types.ModuleType("hf_olmo"))  # mlx-lm's olmo 
 
 import mlx.core as mx
 import mlx_lm.models.olmo
+import mlx.nn as nn
 import mlx_lm.utils
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
@@ -43,7 +44,7 @@ AROUND_ZERO = ("gemma", "gemma2", "gemma3_text", "gemma3", "nemotron")  # norms 
 
 @dataclasses.dataclass
 class Spec:
-    """What to build. `quant`: {"bits", "group_size"} or None; `overrides`: module path -> entry or False.
+    """What to build. `quant`: {"bits", "group_size", perhaps "mode"} or None; `overrides`: module path -> entry or False.
     `unnamed` modules are quantised by their override, but the config does not say so (mlx-lm then infers it from the
     shapes). `align`: the data of the weights' file starts at this address modulo 8. `index`: write the index that
     mlx-lm writes also for one file."""
@@ -136,7 +137,8 @@ def build(spec, folder):
         with _quiet():
             model, config = mlx_lm.utils.quantize_model(
                 model, config, spec.quant["group_size"], spec.quant["bits"], spec.quant.get("mode", "affine"),
-                quant_predicate=lambda path, _: spec.overrides.get(path, True),
+                # mlx packs groups of 16 by pairs only
+                quant_predicate=lambda path, module: module.weight.shape[-1] % 32 == 0 and spec.overrides.get(path, True),
             )
         block = config["quantization"]
         block.update({path: False for path, entry in spec.overrides.items() if entry is False})
@@ -173,7 +175,16 @@ def load(path, **config_update):
     mx.eval(model.parameters())
     for name, value in tree_flatten(model.parameters()):
         assert value.dtype in (mx.float32, mx.uint32) or (name.endswith(".scales") and value.dtype == mx.uint8), (name, value.dtype)
+    _embed_in_float32(model)
     return model, config
+
+
+def _embed_in_float32(model):
+    """Where scales are bytes, mlx dequantises to bfloat16. The weights are exact in it, but what follows would stay in it."""
+    for _, module in model.named_modules():
+        if isinstance(module, nn.QuantizedEmbedding) and module.mode != "affine":
+            module.__class__ = type("Float32Embedding", (nn.QuantizedEmbedding,), {
+                "__call__": lambda self, x: nn.QuantizedEmbedding.__call__(self, x).astype(mx.float32)})
 
 
 def with_short_factors(path):

@@ -40,8 +40,16 @@ enum we_cpu_format {
     WE_CPU_NIBBLES, /* affine, 4 bits */
     WE_CPU_BYTES,   /* affine, 8 bits */
     WE_CPU_BITS,    /* affine, any other width */
+    WE_CPU_E2M1,    /* mxfp4, nvfp4 */
+    WE_CPU_E4M3,    /* mxfp8 */
     WE_CPU_FORMAT_COUNT
 };
+
+/* Whether its kernels read blocks of nibbles, in their order. */
+static inline bool we_cpu_has_nibbles(enum we_cpu_format format)
+{
+    return format == WE_CPU_NIBBLES || format == WE_CPU_E2M1;
+}
 
 /* Activations as products read them. The weights stay packed; where their values are not in natural order once unpacked,
  * the activations are brought into theirs. */
@@ -50,6 +58,10 @@ enum we_cpu_form {
     WE_CPU_FORM_F32_NIBBLES,   /* float32 in the order of the kernels for nibbles */
     WE_CPU_FORM_INT16,         /* 16-bit integers, with a scale for each 128 */
     WE_CPU_FORM_INT16_NIBBLES, /* the same, in the order of 4-bit weights */
+    WE_CPU_FORM_PLANES_BYTES,  /* integers of two bytes, high and low ones apart, in the order of 8, 6 and 5 bits; */
+    WE_CPU_FORM_PLANES_NIBBLES, /* of 4 bits, */
+    WE_CPU_FORM_PLANES_THREES, /* of 3, */
+    WE_CPU_FORM_PLANES_CRUMBS, /* of 2 */
     WE_CPU_FORM_BF16,          /* tiles of bfloat16 for many rows */
     WE_CPU_FORM_BF16_NIBBLES,
     WE_CPU_FORM_COUNT
@@ -60,7 +72,7 @@ struct we_cpu_matrix {
     const struct we_linear *linear; /* NULL: absent */
     enum we_cpu_format format;
     size_t row_bytes;         /* of data */
-    size_t group_row_bytes;   /* of scales, and of biases */
+    size_t group_row_bytes;   /* of scales, and of biases where the mode has them */
     uint32_t group_shift;     /* log2 of group_size */
     enum we_cpu_form form[2]; /* by phase: how it is multiplied */
 };

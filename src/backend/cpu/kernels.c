@@ -3,6 +3,8 @@
 
 enum { PANEL = WE_CPU_PANEL_ROWS, PIECE = WE_CPU_PIECE_ROWS };
 
+#define PLANES(pack) {PANEL, 256, 1, KERNEL(planes_bytes), KERNEL(pack), KERNEL(multiply_planes)}
+
 extern const struct we_cpu_kernels KERNEL(kernels);
 const struct we_cpu_kernels
     KERNEL(kernels) =
@@ -17,6 +19,12 @@ const struct we_cpu_kernels
                     [WE_CPU_FORM_INT16] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
                     [WE_CPU_FORM_INT16_NIBBLES] = {PANEL, 256, 1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles),
                                                    KERNEL(multiply_int16)},
+#endif
+#ifdef HAS_PLANES
+        [WE_CPU_FORM_PLANES_BYTES] = PLANES(pack_planes_bytes),
+        [WE_CPU_FORM_PLANES_NIBBLES] = PLANES(pack_planes_nibbles),
+        [WE_CPU_FORM_PLANES_THREES] = PLANES(pack_planes_threes),
+        [WE_CPU_FORM_PLANES_CRUMBS] = PLANES(pack_planes_crumbs),
 #endif
 #ifdef HAS_BF16
                     [WE_CPU_FORM_BF16] = {PIECE, WE_CPU_PIECE_TOKENS, 16, KERNEL(bf16_bytes), KERNEL(pack_bf16),

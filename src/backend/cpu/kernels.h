@@ -30,6 +30,16 @@ void KERNEL(pack_bf16)(const float *const *rows, uint32_t num_rows, uint32_t wid
 void KERNEL(pack_bf16_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
 void KERNEL(multiply_bf16)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                            uint32_t tokens, float *out, size_t out_stride, void *panel);
+#if !defined(WE_CPU_PLAIN) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+#define HAS_PLANES
+#endif
+size_t KERNEL(planes_bytes)(uint32_t width);
+void KERNEL(pack_planes_bytes)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(pack_planes_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(pack_planes_threes)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(pack_planes_crumbs)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(multiply_planes)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x,
+                             size_t row_bytes, uint32_t tokens, float *out, size_t out_stride, void *panel);
 /* Inputs [k, k + n) of a row as floats, in the order of the F32 forms. k is a multiple of 128; out is written up to a multiple of 64. */
 void KERNEL(unpack_part)(const struct we_cpu_matrix *matrix, uint32_t row, uint32_t k, uint32_t n, float *out);
 void KERNEL(add_bias)(const struct we_linear *linear, uint32_t first, uint32_t count, uint32_t tokens, float *out,

@@ -142,7 +142,7 @@ static void unpack(const struct we_cpu_matrix *m, uint32_t first, uint32_t count
             continue;
         }
         KERNEL(unpack_part)(m, first + r, k, n, panel->row);
-        if (m->format != WE_CPU_NIBBLES) /* whose last block is padded, in its own order */
+        if (!we_cpu_has_nibbles(m->format)) /* whose last block is padded, in its own order */
             memset(panel->row + n, 0, (whole - n) * sizeof *panel->row);
         for (uint32_t i = 0; i < whole; i += 32)
             _mm512_store_si512(to + i, round_32(panel->row + i));

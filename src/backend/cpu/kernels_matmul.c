@@ -6,7 +6,7 @@
 
 enum {
     ROWS = 4,                        /* rows that go side by side, to hide the latency of the additions */
-    BLOCK_GROUPS = WE_CPU_BLOCK / 32 /* most groups in a block */
+    BLOCK_GROUPS = WE_CPU_BLOCK / 16 /* most groups in a block */
 };
 
 /* Where ROWS rows of the tensor begin. */
@@ -14,10 +14,11 @@ struct row_data {
     const uint8_t *data[ROWS], *scales[ROWS], *biases[ROWS];
 };
 
-/* Scales and biases of ROWS rows in one block as floats, with a group of zeros after them. For nibbles NIBBLE_OFFSET is
+enum { MORE_GROUPS = 4 };
+/* Scales and biases of ROWS rows in one block as floats, with MORE_GROUPS of zeros after them. For nibbles NIBBLE_OFFSET is
  * taken off, in the bias. */
 struct group_values {
-    float scale[ROWS][BLOCK_GROUPS + 2], bias[ROWS][BLOCK_GROUPS + 2];
+    float scale[ROWS][BLOCK_GROUPS + MORE_GROUPS], bias[ROWS][BLOCK_GROUPS + MORE_GROUPS];
 };
 
 /* Rows past the last one repeat it; their results are dropped. */
@@ -47,7 +48,18 @@ INLINE void load_row_groups(enum we_dtype dtype, const uint8_t *scales, const ui
         v_store_n(scale + i, s, count - i);
         v_store_n(bias + i, offset != 0 ? v_fma(minus, s, b) : b, count - i);
     }
-    scale[count] = scale[count + 1] = bias[count] = bias[count + 1] = 0.0f;
+    memset(scale + count, 0, MORE_GROUPS * sizeof *scale);
+    memset(bias + count, 0, MORE_GROUPS * sizeof *bias);
+}
+
+/* Scales of a byte each, without biases. */
+INLINE void load_small_scales(const enum we_quant_mode mode, const uint8_t *scales, uint32_t count, float *scale)
+{
+    for (uint32_t i = 0; i < count; i += LANES) {
+        const uint32_t n = count - i < LANES ? count - i : LANES;
+        v_store_n(scale + i, mode == WE_QUANT_NVFP4 ? v_load_e4m3_n(scales + i, n) : v_load_e8m0_n(scales + i, n), n);
+    }
+    memset(scale + count, 0, MORE_GROUPS * sizeof *scale);
 }
 
 INLINE void load_groups(const enum we_cpu_format format, const struct we_cpu_matrix *m, const struct row_data *rows,
@@ -57,7 +69,9 @@ INLINE void load_groups(const enum we_cpu_format format, const struct we_cpu_mat
     const float offset = format == WE_CPU_NIBBLES ? NIBBLE_OFFSET : 0.0f;
     const enum we_dtype dtype = m->linear->dtype;
     for (int r = 0; r < num_rows; r++) {
-        if (dtype == WE_BF16)
+        if (dtype == WE_U8)
+            load_small_scales(m->linear->mode, rows->scales[r] + first, count, g->scale[r]);
+        else if (dtype == WE_BF16)
             load_row_groups(WE_BF16, rows->scales[r], rows->biases[r], first, count, offset, g->scale[r], g->bias[r]);
         else if (dtype == WE_F16)
             load_row_groups(WE_F16, rows->scales[r], rows->biases[r], first, count, offset, g->scale[r], g->bias[r]);
@@ -69,6 +83,9 @@ INLINE void load_groups(const enum we_cpu_format format, const struct we_cpu_mat
 /* 32 values of `bits` each, from 4 * bits bytes: 8 at a time fill whole bytes. */
 static void unpack_32(uint32_t bits, const uint8_t *p, float out[32])
 {
+#ifdef HAS_UNPACK_32
+    v_unpack_32(bits, p, out);
+#else
     const uint64_t mask = (1u << bits) - 1;
     for (int i = 0; i < 32; i += 8, p += bits) {
         uint64_t word = 0;
@@ -77,23 +94,27 @@ static void unpack_32(uint32_t bits, const uint8_t *p, float out[32])
         for (int j = 0; j < 8; j++, word >>= bits)
             out[i + j] = (float)(word & mask);
     }
+#endif
 }
 
 /* ---- one vector of weights, in each format: the only places that turn bits into weights for a product ---- */
 
-INLINE vf group_vector(const bool small_groups, const struct we_cpu_matrix *m, const float *values, uint32_t k)
+/* Of a block of nibbles. `groups`: their size, if a block has several; else 0. */
+INLINE vf group_vector(const int groups, const struct we_cpu_matrix *m, const float *values, uint32_t k)
 {
-    return small_groups ? v_groups32(values + k / 32) : v_set1(values[k >> m->group_shift]);
+    if (groups == 16)
+        return v_groups16(values + k / 16);
+    return groups == 32 ? v_groups32(values + k / 32) : v_set1(values[k >> m->group_shift]);
 }
 
-INLINE vf weight_nibble(vn raw, int j, vf scale, vf bias)
+INLINE vf weight_nibble(const enum we_cpu_format format, vn raw, int j, vf scale, vf bias)
 {
-    return v_fma(v_nibble(raw, j), scale, bias);
+    return format == WE_CPU_E2M1 ? v_mul(v_nibble_e2m1(raw, j), scale) : v_fma(v_nibble(raw, j), scale, bias);
 }
 
-INLINE vf weight_byte(const uint8_t *p, vf scale, vf bias)
+INLINE vf weight_byte(const enum we_cpu_format format, const uint8_t *p, vf scale, vf bias)
 {
-    return v_fma(v_load_u8(p), scale, bias);
+    return format == WE_CPU_E4M3 ? v_mul(v_load_e4m3(p), scale) : v_fma(v_load_u8(p), scale, bias);
 }
 
 INLINE vf weight_plain(const enum we_cpu_format format, const uint8_t *row, uint32_t k, uint32_t n)
@@ -121,8 +142,8 @@ INLINE void load_tokens(const int tokens, const float *x, size_t x_stride, vf *o
         out[t] = v_load(x + (size_t)t * x_stride);
 }
 
-INLINE void nibble_block(const int tokens, const vn *raw, const vf *scale, const vf *bias, const float *x, size_t x_stride,
-                         tile_sums sums)
+INLINE void nibble_block(const enum we_cpu_format format, const int tokens, const vn *raw, const vf *scale, const vf *bias,
+                         const float *x, size_t x_stride, tile_sums sums)
 {
     UNROLL
     for (int j = 0; j < NIBBLE_VECTORS; j++) {
@@ -130,50 +151,55 @@ INLINE void nibble_block(const int tokens, const vn *raw, const vf *scale, const
         load_tokens(tokens, x + j * LANES, x_stride, xv);
         UNROLL
         for (int r = 0; r < ROWS; r++)
-            add_products(tokens, r, weight_nibble(raw[r], j, scale[r], bias[r]), xv, sums);
+            add_products(tokens, r, weight_nibble(format, raw[r], j, scale[r], bias[r]), xv, sums);
     }
 }
 
 /* `k` is where the block begins in the row, x there. */
-INLINE void dot_nibbles(const int tokens, const bool small_groups, const struct we_cpu_matrix *m, const struct row_data *rows,
-                        const struct group_values *g, uint32_t k, uint32_t n, const float *x, size_t x_stride, tile_sums sums)
+INLINE void dot_nibbles(const enum we_cpu_format format, const int groups, const int tokens, const struct we_cpu_matrix *m,
+                        const struct row_data *rows, const struct group_values *g, uint32_t k, uint32_t n, const float *x,
+                        size_t x_stride, tile_sums sums)
 {
     const size_t ahead = ROWS * m->row_bytes; /* in a matrix that is walked row after row, this comes next */
     uint32_t i = 0;
     vn raw[ROWS];
-    vf scale[ROWS], bias[ROWS];
+    vf scale[ROWS], bias[ROWS] = {v_zero()}; /* e2m1 has none */
     for (; i + NIBBLE_BLOCK <= n; i += NIBBLE_BLOCK) {
         UNROLL
         for (int r = 0; r < ROWS; r++) {
             const uint8_t *p = rows->data[r] + (k + i) / 2;
             raw[r] = v_nibbles_load(p);
             v_prefetch(p, ahead);
-            scale[r] = group_vector(small_groups, m, g->scale[r], i);
-            bias[r] = group_vector(small_groups, m, g->bias[r], i);
+            scale[r] = group_vector(groups, m, g->scale[r], i);
+            if (format == WE_CPU_NIBBLES)
+                bias[r] = group_vector(groups, m, g->bias[r], i);
         }
-        nibble_block(tokens, raw, scale, bias, x + i, x_stride, sums);
+        nibble_block(format, tokens, raw, scale, bias, x + i, x_stride, sums);
     }
     if (i == n)
         return;
-    /* Half a block, of one group of 32; the other half meets a group of zeros. */
+    /* A part of a block, of small groups; the rest of it meets groups of zeros. */
     for (int r = 0; r < ROWS; r++) {
         raw[r] = v_nibbles_load_n(rows->data[r] + (k + i) / 2, (n - i) / 8);
-        scale[r] = v_groups32(g->scale[r] + i / 32);
-        bias[r] = v_groups32(g->bias[r] + i / 32);
+        scale[r] = group_vector(groups, m, g->scale[r], i);
+        if (format == WE_CPU_NIBBLES)
+            bias[r] = group_vector(groups, m, g->bias[r], i);
     }
-    nibble_block(tokens, raw, scale, bias, x + i, x_stride, sums);
+    nibble_block(format, tokens, raw, scale, bias, x + i, x_stride, sums);
 }
 
-INLINE void dot_bytes(const int tokens, const struct we_cpu_matrix *m, const struct row_data *rows,
-                      const struct group_values *g, uint32_t k, uint32_t n, const float *x, size_t x_stride, tile_sums sums)
+INLINE void dot_bytes(const enum we_cpu_format format, const int tokens, const struct we_cpu_matrix *m,
+                      const struct row_data *rows, const struct group_values *g, uint32_t k, uint32_t n, const float *x,
+                      size_t x_stride, tile_sums sums)
 {
     const size_t ahead = ROWS * m->row_bytes;
     for (uint32_t i = 0; i < n; i += 32) {
-        vf scale[ROWS], bias[ROWS];
+        vf scale[ROWS], bias[ROWS] = {v_zero()};
         UNROLL
         for (int r = 0; r < ROWS; r++) {
             scale[r] = v_set1(g->scale[r][i >> m->group_shift]);
-            bias[r] = v_set1(g->bias[r][i >> m->group_shift]);
+            if (format == WE_CPU_BYTES)
+                bias[r] = v_set1(g->bias[r][i >> m->group_shift]);
             v_prefetch(rows->data[r] + k + i, ahead);
         }
         UNROLL
@@ -182,7 +208,7 @@ INLINE void dot_bytes(const int tokens, const struct we_cpu_matrix *m, const str
             load_tokens(tokens, x + i + j, x_stride, xv);
             UNROLL
             for (int r = 0; r < ROWS; r++)
-                add_products(tokens, r, weight_byte(rows->data[r] + k + i + j, scale[r], bias[r]), xv, sums);
+                add_products(tokens, r, weight_byte(format, rows->data[r] + k + i + j, scale[r], bias[r]), xv, sums);
         }
     }
 }
@@ -229,7 +255,7 @@ INLINE void dot_plain(const enum we_cpu_format format, const int tokens, const s
 }
 
 /* ROWS rows by `tokens` tokens, all of the inputs: out[t][r]. */
-INLINE void dot_rows(const enum we_cpu_format format, const bool small_groups, const int tokens, const struct we_cpu_matrix *m,
+INLINE void dot_rows(const enum we_cpu_format format, const int groups, const int tokens, const struct we_cpu_matrix *m,
                      const struct row_data *rows, const float *x, size_t x_stride, float out[][ROWS])
 {
     const uint32_t in = m->linear->in;
@@ -242,12 +268,13 @@ INLINE void dot_rows(const enum we_cpu_format format, const bool small_groups, c
             UNROLL
         for (int t = 0; t < tokens; t++)
             sums[r][t] = v_zero();
-        if (format == WE_CPU_NIBBLES || format == WE_CPU_BYTES || format == WE_CPU_BITS)
+        const bool plain = format == WE_CPU_F32 || format == WE_CPU_F16 || format == WE_CPU_BF16;
+        if (!plain)
             load_groups(format, m, rows, ROWS, k, n, &g);
-        if (format == WE_CPU_NIBBLES)
-            dot_nibbles(tokens, small_groups, m, rows, &g, k, n, x + k, x_stride, sums);
-        else if (format == WE_CPU_BYTES)
-            dot_bytes(tokens, m, rows, &g, k, n, x + k, x_stride, sums);
+        if (format == WE_CPU_NIBBLES || format == WE_CPU_E2M1)
+            dot_nibbles(format, groups, tokens, m, rows, &g, k, n, x + k, x_stride, sums);
+        else if (format == WE_CPU_BYTES || format == WE_CPU_E4M3)
+            dot_bytes(format, tokens, m, rows, &g, k, n, x + k, x_stride, sums);
         else if (format == WE_CPU_BITS)
             dot_bits(tokens, m, rows, &g, k, n, x + k, x_stride, sums);
         else
@@ -266,45 +293,58 @@ INLINE void dot_rows(const enum we_cpu_format format, const bool small_groups, c
 typedef void dot_function(const struct we_cpu_matrix *m, const struct row_data *rows, const float *x, size_t x_stride,
                           float out[][ROWS]);
 
-#define DOT(name, format, small, tokens)                                                                                       \
+#define DOT(name, format, groups, tokens)                                                                                      \
     static void name##tokens(const struct we_cpu_matrix *m, const struct row_data *rows, const float *x, size_t x_stride,      \
                              float out[][ROWS])                                                                                \
     {                                                                                                                          \
-        dot_rows(format, small, tokens, m, rows, x, x_stride, out);                                                            \
+        dot_rows(format, groups, tokens, m, rows, x, x_stride, out);                                                           \
     }
 #if TARGET_DIRECT == 4
-#define DOTS(name, format, small)                                                                                              \
-    DOT(name, format, small, 1) DOT(name, format, small, 2) DOT(name, format, small, 3) DOT(name, format, small, 4)
+#define DOTS(name, format, groups)                                                                                             \
+    DOT(name, format, groups, 1) DOT(name, format, groups, 2) DOT(name, format, groups, 3) DOT(name, format, groups, 4)
 #define DOT_NAMES(name)                                                                                                        \
     {                                                                                                                          \
         name##1, name##2, name##3, name##4                                                                                     \
     }
 #else
-#define DOTS(name, format, small) DOT(name, format, small, 1) DOT(name, format, small, 2)
+#define DOTS(name, format, groups) DOT(name, format, groups, 1) DOT(name, format, groups, 2)
 #define DOT_NAMES(name)                                                                                                        \
     {                                                                                                                          \
         name##1, name##2                                                                                                       \
     }
 #endif
-DOTS(dot_f32_, WE_CPU_F32, false)
-DOTS(dot_f16_, WE_CPU_F16, false)
-DOTS(dot_bf16_, WE_CPU_BF16, false)
-DOTS(dot_nibbles_, WE_CPU_NIBBLES, false)
-DOTS(dot_nibbles32_, WE_CPU_NIBBLES, true)
-DOTS(dot_bytes_, WE_CPU_BYTES, false)
-DOTS(dot_bits_, WE_CPU_BITS, false)
+DOTS(dot_f32_, WE_CPU_F32, 0)
+DOTS(dot_f16_, WE_CPU_F16, 0)
+DOTS(dot_bf16_, WE_CPU_BF16, 0)
+DOTS(dot_nibbles_, WE_CPU_NIBBLES, 0)
+DOTS(dot_nibbles32_, WE_CPU_NIBBLES, 32)
+DOTS(dot_bytes_, WE_CPU_BYTES, 0)
+DOTS(dot_bits_, WE_CPU_BITS, 0)
+DOTS(dot_e2m1_, WE_CPU_E2M1, 32)
+DOTS(dot_e2m1_16_, WE_CPU_E2M1, 16)
+DOTS(dot_e4m3_, WE_CPU_E4M3, 0)
 
 static dot_function *const dot_functions[WE_CPU_FORMAT_COUNT][MAX_DIRECT] = {
     [WE_CPU_F32] = DOT_NAMES(dot_f32_),         [WE_CPU_F16] = DOT_NAMES(dot_f16_),     [WE_CPU_BF16] = DOT_NAMES(dot_bf16_),
     [WE_CPU_NIBBLES] = DOT_NAMES(dot_nibbles_), [WE_CPU_BYTES] = DOT_NAMES(dot_bytes_), [WE_CPU_BITS] = DOT_NAMES(dot_bits_),
+    [WE_CPU_E2M1] = DOT_NAMES(dot_e2m1_),       [WE_CPU_E4M3] = DOT_NAMES(dot_e4m3_),
 };
-static dot_function *const dot_nibbles32[MAX_DIRECT] = DOT_NAMES(dot_nibbles32_);
+static dot_function *const dot_nibbles32[MAX_DIRECT] = DOT_NAMES(dot_nibbles32_),
+                    *const dot_e2m1_16[MAX_DIRECT] = DOT_NAMES(dot_e2m1_16_);
+
+static dot_function *dot_for(const struct we_cpu_matrix *m, uint32_t tokens)
+{
+    if (m->format == WE_CPU_NIBBLES && m->linear->group_size == 32)
+        return dot_nibbles32[tokens - 1];
+    if (m->format == WE_CPU_E2M1 && m->linear->group_size == 16)
+        return dot_e2m1_16[tokens - 1];
+    return dot_functions[m->format][tokens - 1];
+}
 
 static void multiply_direct(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const float *x, size_t x_stride,
                             uint32_t tokens, float *out, size_t out_stride)
 {
-    const bool small = m->format == WE_CPU_NIBBLES && m->linear->group_size == 32;
-    dot_function *dot = small ? dot_nibbles32[tokens - 1] : dot_functions[m->format][tokens - 1];
+    dot_function *dot = dot_for(m, tokens);
     for (uint32_t i = 0; i < count; i += ROWS) {
         struct row_data rows;
         float sums[WE_CPU_MAX_DIRECT][ROWS];
@@ -319,17 +359,17 @@ static void multiply_direct(const struct we_cpu_matrix *m, uint32_t first, uint3
 /* ---- panels ---- */
 
 /* Inputs [k, k + n) of row r of `rows` as weights, in the matrix's order, padded with zeros to whole vectors. */
-INLINE void unpack_nibbles(const bool small_groups, const struct we_cpu_matrix *m, const uint8_t *data, const float *scales,
-                           const float *biases, uint32_t n, float *out)
+INLINE void unpack_nibbles(const enum we_cpu_format format, const int groups, const struct we_cpu_matrix *m,
+                           const uint8_t *data, const float *scales, const float *biases, uint32_t n, float *out)
 {
     for (uint32_t i = 0; i < n; i += NIBBLE_BLOCK) {
         bool whole = i + NIBBLE_BLOCK <= n;
         vn raw = whole ? v_nibbles_load(data + i / 2) : v_nibbles_load_n(data + i / 2, (n - i) / 8);
-        vf scale = whole ? group_vector(small_groups, m, scales, i) : v_groups32(scales + i / 32);
-        vf bias = whole ? group_vector(small_groups, m, biases, i) : v_groups32(biases + i / 32);
+        vf scale = group_vector(groups, m, scales, i);
+        vf bias = format == WE_CPU_NIBBLES ? group_vector(groups, m, biases, i) : v_zero();
         UNROLL
         for (int j = 0; j < NIBBLE_VECTORS; j++)
-            v_store(out + i + j * LANES, weight_nibble(raw, j, scale, bias));
+            v_store(out + i + j * LANES, weight_nibble(format, raw, j, scale, bias));
     }
 }
 
@@ -341,14 +381,24 @@ static void unpack_panel_row(const struct we_cpu_matrix *m, const struct row_dat
     switch (m->format) {
     case WE_CPU_NIBBLES:
         if (m->linear->group_size == 32)
-            unpack_nibbles(true, m, data + k / 2, scales, biases, n, out);
+            unpack_nibbles(WE_CPU_NIBBLES, 32, m, data + k / 2, scales, biases, n, out);
         else
-            unpack_nibbles(false, m, data + k / 2, scales, biases, n, out);
+            unpack_nibbles(WE_CPU_NIBBLES, 0, m, data + k / 2, scales, biases, n, out);
+        break;
+    case WE_CPU_E2M1:
+        if (m->linear->group_size == 16)
+            unpack_nibbles(WE_CPU_E2M1, 16, m, data + k / 2, scales, biases, n, out);
+        else
+            unpack_nibbles(WE_CPU_E2M1, 32, m, data + k / 2, scales, biases, n, out);
         break;
     case WE_CPU_BYTES:
         for (uint32_t i = 0; i < n; i += LANES)
-            v_store(out + i,
-                    weight_byte(data + k + i, v_set1(scales[i >> m->group_shift]), v_set1(biases[i >> m->group_shift])));
+            v_store(out + i, weight_byte(WE_CPU_BYTES, data + k + i, v_set1(scales[i >> m->group_shift]),
+                                         v_set1(biases[i >> m->group_shift])));
+        break;
+    case WE_CPU_E4M3:
+        for (uint32_t i = 0; i < n; i += LANES)
+            v_store(out + i, weight_byte(WE_CPU_E4M3, data + k + i, v_set1(scales[i >> m->group_shift]), v_zero()));
         break;
     case WE_CPU_BITS:
         for (uint32_t i = 0; i < n; i += 32) {
@@ -474,7 +524,7 @@ void KERNEL(multiply)(const struct we_cpu_matrix *m, uint32_t first, uint32_t co
             const uint32_t rows = count - i < height ? count - i : height;
             for (uint32_t k = 0; k < in; k += WE_CPU_BLOCK) {
                 const uint32_t n = in - k < WE_CPU_BLOCK ? in - k : WE_CPU_BLOCK;
-                const uint32_t unit = m->format == WE_CPU_NIBBLES ? (uint32_t)NIBBLE_BLOCK : (uint32_t)LANES;
+                const uint32_t unit = we_cpu_has_nibbles(m->format) ? (uint32_t)NIBBLE_BLOCK : (uint32_t)LANES;
                 unpack_panel(m, first + i, rows, k, n, panel);
                 multiply_panel(panel, rows, (n + unit - 1) / unit * unit, x + k, x_stride, tokens, k > 0, out + i, out_stride);
             }
@@ -482,6 +532,30 @@ void KERNEL(multiply)(const struct we_cpu_matrix *m, uint32_t first, uint32_t co
     }
     if (m->linear->bias.data)
         KERNEL(add_bias)(m->linear, first, count, tokens, out, out_stride);
+}
+
+/* `count` values of a row from k on, at most 32; k is `at` in the groups' values. */
+static void unpack_natural(const struct we_cpu_matrix *m, const uint8_t *row, uint32_t k, const struct group_values *g,
+                           uint32_t at, uint32_t count, float *out)
+{
+    static const float e2m1[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, 0, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    const float *scales = g->scale[0], *biases = g->bias[0];
+    float q[32];
+    if (m->format == WE_CPU_E2M1) {
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = e2m1[row[(k + i) / 2] >> (i & 1) * 4 & 15] * scales[(at + i) >> m->group_shift];
+        return;
+    }
+    vf scale = v_set1(scales[at >> m->group_shift]);
+    if (m->format == WE_CPU_E4M3) {
+        for (uint32_t j = 0; j < 32; j += LANES)
+            v_store(out + j, weight_byte(WE_CPU_E4M3, row + k + j, scale, v_zero()));
+        return;
+    }
+    unpack_32(m->linear->bits, row + (size_t)k / 8 * m->linear->bits, q);
+    vf bias = v_set1(biases[at >> m->group_shift]);
+    for (uint32_t j = 0; j < 32; j += LANES)
+        v_store(out + j, v_fma(v_load(q + j), scale, bias));
 }
 
 void KERNEL(unpack_row)(const struct we_cpu_matrix *m, uint32_t row, float *out)
@@ -501,11 +575,7 @@ void KERNEL(unpack_row)(const struct we_cpu_matrix *m, uint32_t row, float *out)
             }
             continue;
         }
-        for (uint32_t i = 0; i < n; i += 32) {
-            unpack_32(l->bits, rows.data[0] + (size_t)(k + i) / 8 * l->bits, out + k + i);
-            vf scale = v_set1(g.scale[0][i >> m->group_shift]), bias = v_set1(g.bias[0][i >> m->group_shift]);
-            for (uint32_t j = 0; j < 32; j += LANES)
-                v_store(out + k + i + j, v_fma(v_load(out + k + i + j), scale, bias));
-        }
+        for (uint32_t i = 0; i < n; i += 32)
+            unpack_natural(m, rows.data[0], k + i, &g, i, n - i < 32 ? n - i : 32, out + k + i);
     }
 }

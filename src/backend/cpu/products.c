@@ -33,7 +33,7 @@ static struct cut cut_product(const struct we_cpu_worker *w, const struct we_cpu
     cut.tokens = ceil_div(ceil_div(tokens, cut.token_pieces), WE_CPU_MOST_BLOCK_ROWS) * WE_CPU_MOST_BLOCK_ROWS;
     uint32_t wanted = kernels->piece_rows;
     if (tokens < WE_CPU_PANEL_ROWS && block == 1) {
-        size_t bytes = p->matrix->row_bytes + 2 * p->matrix->group_row_bytes;
+        size_t bytes = p->matrix->row_bytes + (p->matrix->linear->biases ? 2 : 1) * p->matrix->group_row_bytes;
         wanted = (uint32_t)(PIECE_BYTES / bytes);
     }
     wanted = least(wanted, all_rows * cut.token_pieces / (w->executor->threads * PIECES_PER_WORKER));

@@ -100,8 +100,79 @@ INLINE vf v_nibble(vn raw, int j)
     return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(raw, 4 * j), _mm256_set1_epi32(15)));
 }
 
+/* 32 values of `bits` each as floats, from 4 * bits bytes: value i of 8 from the two bytes at i * bits / 8, shifted. */
+#define HAS_UNPACK_32
+INLINE void v_unpack_32(uint32_t bits, const uint8_t *p, float out[32])
+{
+    uint8_t bytes[32];
+    int shifts[8];
+    for (uint32_t i = 0; i < 8; i++) {
+        bytes[4 * i] = (uint8_t)(i * bits / 8);
+        bytes[4 * i + 1] = (uint8_t)(i * bits / 8 + 1); /* at most the byte after the last: it is masked away */
+        bytes[4 * i + 2] = bytes[4 * i + 3] = 0x80;
+        shifts[i] = (int)(i * bits % 8);
+    }
+    const __m256i spread = _mm256_loadu_si256((const __m256i_u *)bytes), by = _mm256_loadu_si256((const __m256i_u *)shifts),
+                  mask = _mm256_set1_epi32((1 << bits) - 1);
+    for (int i = 0; i < 32; i += 8, p += bits) {
+        uint64_t raw = 0;
+        if (bits >= 4) {
+            uint32_t low, high;
+            memcpy(&low, p, sizeof low);
+            memcpy(&high, p + bits - 4, sizeof high);
+            raw = low | (uint64_t)high << 8 * (bits - 4);
+        } else {
+            uint16_t low, high;
+            memcpy(&low, p, sizeof low);
+            memcpy(&high, p + bits - 2, sizeof high);
+            raw = low | (uint64_t)high << 8 * (bits - 2);
+        }
+        __m256i q = _mm256_shuffle_epi8(_mm256_set1_epi64x((long long)raw), spread);
+        v_store(out + i, _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srlv_epi32(q, by), mask)));
+    }
+}
+
+/* The nibble as e2m1: the lookup reads the three low bits. */
+INLINE vf v_nibble_e2m1(vn raw, int j)
+{
+    const vf values = _mm256_set_ps(6, 4, 3, 2, 1.5f, 1, 0.5f, 0);
+    vf magnitude = _mm256_permutevar8x32_ps(values, _mm256_srli_epi32(raw, 4 * j));
+    __m256i sign = _mm256_and_si256(_mm256_slli_epi32(raw, 28 - 4 * j), _mm256_set1_epi32((int)0x80000000));
+    return _mm256_or_ps(magnitude, _mm256_castsi256_ps(sign));
+}
+/* Bytes, in 16 bits each, as e4m3, of which 0x7F is NaN. As float16 they have but another bias. */
+INLINE vf v_from_e4m3(__m128i bytes)
+{
+    __m128i magnitude = _mm_and_si128(_mm_slli_epi16(bytes, 7), _mm_set1_epi16(0x3F80));
+    __m128i nan = _mm_and_si128(_mm_add_epi16(magnitude, _mm_set1_epi16(0x80)), _mm_set1_epi16(0x4000));
+    __m128i sign = _mm_and_si128(_mm_slli_epi16(bytes, 8), _mm_set1_epi16((short)0x8000));
+    return _mm256_mul_ps(_mm256_cvtph_ps(_mm_or_si128(_mm_or_si128(magnitude, nan), sign)), _mm256_set1_ps(256.0f));
+}
+INLINE __m128i v_load_8(const void *p) { return _mm_loadl_epi64((const __m128i_u *)p); }
+INLINE __m128i v_load_8_n(const void *p, size_t n)
+{
+    uint8_t part[8] = {0};
+    memcpy(part, p, n);
+    return v_load_8(part);
+}
+INLINE vf v_load_e4m3(const void *p) { return v_from_e4m3(_mm_cvtepu8_epi16(v_load_8(p))); }
+INLINE vf v_load_e4m3_n(const void *p, size_t n) { return v_from_e4m3(_mm_cvtepu8_epi16(v_load_8_n(p, n))); }
+/* LANES bytes as powers of two (e8m0), the first n of them. */
+INLINE vf v_load_e8m0_n(const void *p, size_t n)
+{
+    __m256i bits = _mm256_cvtepu8_epi32(v_load_8_n(p, n));
+    /* 0 is 2^-127, which has no exponent */
+    __m256i least = _mm256_and_si256(_mm256_cmpeq_epi32(bits, _mm256_setzero_si256()), _mm256_set1_epi32(0x00400000));
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_slli_epi32(bits, 23), least));
+}
+
 /* The values of groups for the lanes of a block of nibbles: two groups of 32, or one. */
 INLINE vf v_groups32(const float *p) { return _mm256_set_m128(_mm_set1_ps(p[1]), _mm_set1_ps(p[0])); }
+/* The same of its four groups of 16. */
+INLINE vf v_groups16(const float *p)
+{
+    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0));
+}
 
 /* A hint; the address may be anywhere. */
 INLINE void v_prefetch(const void *p, size_t ahead)

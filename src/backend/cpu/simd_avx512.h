@@ -103,6 +103,52 @@ INLINE vf v_nibble(vn raw, int j)
         _mm512_ternarylogic_epi32(q, _mm512_set1_epi32(0x00780000), _mm512_set1_epi32(0x41800000), 0xEA));
 }
 
+/* 32 values of `bits` each as floats, from 4 * bits bytes: value i of 16 from the two bytes at i * bits / 8, shifted. */
+#define HAS_UNPACK_32
+INLINE void v_unpack_32(uint32_t bits, const uint8_t *p, float out[32])
+{
+    const __m512i at = _mm512_mullo_epi32(_mm512_set1_epi32((int)bits),
+                                          _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+    const __m512i byte = _mm512_srli_epi32(at, 3), next = _mm512_slli_epi32(_mm512_add_epi32(byte, _mm512_set1_epi32(1)), 8);
+    const __m512i spread = _mm512_or_si512(_mm512_or_si512(byte, next), _mm512_set1_epi32((int)0x80800000)),
+                  shifts = _mm512_and_si512(at, _mm512_set1_epi32(7)), mask = _mm512_set1_epi32((1 << bits) - 1);
+    const __mmask16 load = v_first(2 * bits);
+    for (int i = 0; i < 32; i += 16, p += 2 * bits) {
+        __m512i raw = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(load, p));
+        __m512i q = _mm512_srlv_epi32(_mm512_shuffle_epi8(raw, spread), shifts);
+        v_store(out + i, _mm512_cvtepi32_ps(_mm512_and_si512(q, mask)));
+    }
+}
+
+/* The nibble as e2m1: the lookup reads the four low bits. */
+INLINE vf v_nibble_e2m1(vn raw, int j)
+{
+    const vf values = _mm512_set_ps(-6, -4, -3, -2, -1.5f, -1, -0.5f, -0.0f, 6, 4, 3, 2, 1.5f, 1, 0.5f, 0);
+    const __m512i turns = _mm512_mask_mov_epi32(_mm512_set1_epi32(4 * j), 0xFF00, _mm512_set1_epi32(4 * j + 16));
+    return _mm512_permutexvar_ps(_mm512_srlv_epi32(raw, turns), values);
+}
+/* Bytes, in 16 bits each, as e4m3, of which 0x7F is NaN. As float16 they have but another bias. */
+INLINE vf v_from_e4m3(__m256i bytes)
+{
+    __m256i magnitude = _mm256_and_si256(_mm256_slli_epi16(bytes, 7), _mm256_set1_epi16(0x3F80));
+    __m256i nan = _mm256_and_si256(_mm256_add_epi16(magnitude, _mm256_set1_epi16(0x80)), _mm256_set1_epi16(0x4000));
+    __m256i sign = _mm256_and_si256(_mm256_slli_epi16(bytes, 8), _mm256_set1_epi16((short)0x8000));
+    return _mm512_mul_ps(_mm512_cvtph_ps(_mm256_or_si256(_mm256_or_si256(magnitude, nan), sign)), _mm512_set1_ps(256.0f));
+}
+INLINE vf v_load_e4m3(const void *p) { return v_from_e4m3(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i_u *)p))); }
+INLINE vf v_load_e4m3_n(const void *p, size_t n)
+{
+    return v_from_e4m3(_mm256_cvtepu8_epi16(_mm_maskz_loadu_epi8(v_first(n), p)));
+}
+/* LANES bytes as powers of two (e8m0), the first n of them. */
+INLINE vf v_load_e8m0_n(const void *p, size_t n)
+{
+    __m512i bits = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(v_first(n), p));
+    /* 0 is 2^-127, which has no exponent */
+    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(_mm512_slli_epi32(bits, 23), _mm512_testn_epi32_mask(bits, bits),
+                                                     _mm512_set1_epi32(0x00400000)));
+}
+
 /* The values of groups for the lanes of a block of nibbles: two groups of 32, or one. */
 INLINE vf v_groups32(const float *p)
 {
@@ -110,6 +156,12 @@ INLINE vf v_groups32(const float *p)
     memcpy(&two, p, sizeof two);
     const __m512i pick = _mm512_set_epi32(1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0);
     return _mm512_permutevar_ps(_mm512_castpd_ps(_mm512_set1_pd(two)), pick);
+}
+/* The same of its four groups of 16. */
+INLINE vf v_groups16(const float *p)
+{
+    const __m512i pick = _mm512_set_epi32(3, 3, 2, 2, 1, 1, 0, 0, 3, 3, 2, 2, 1, 1, 0, 0);
+    return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(p)), pick);
 }
 
 /* A hint; the address may be anywhere. */

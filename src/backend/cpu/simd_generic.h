@@ -109,8 +109,39 @@ INLINE vn v_nibbles_load_n(const void *p, size_t words)
 }
 INLINE vf v_nibble(vn raw, int j) { return __builtin_convertvector((vi)(raw >> (uint32_t)(4 * j) & 15u), vf); }
 
+/* The nibble as e2m1. */
+INLINE vf v_nibble_e2m1(vn raw, int j)
+{
+    static const float values[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, 0, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    vn q = raw >> (uint32_t)(4 * j) & 15u;
+    return (vf){values[q[0]], values[q[1]], values[q[2]], values[q[3]]};
+}
+/* LANES bytes as e4m3, of which 0x7F is NaN; _n: the first n. As float16 they have but another bias. */
+INLINE vf v_load_e4m3_n(const void *p, size_t n)
+{
+    uint8_t q[LANES] = {0};
+    float v[LANES];
+    memcpy(q, p, n);
+    for (int i = 0; i < LANES; i++) {
+        uint32_t magnitude = (uint32_t)(q[i] & 0x7F) << 7;
+        v[i] = 256 * we_f32_from_f16((uint16_t)(magnitude | ((magnitude + 0x80) & 0x4000) | (uint32_t)(q[i] & 0x80) << 8));
+    }
+    return v_load(v);
+}
+INLINE vf v_load_e4m3(const void *p) { return v_load_e4m3_n(p, LANES); }
+/* LANES bytes as powers of two (e8m0), the first n of them. */
+INLINE vf v_load_e8m0_n(const void *p, size_t n)
+{
+    uint8_t q[LANES] = {0};
+    memcpy(q, p, n);
+    vn bits = {q[0], q[1], q[2], q[3]};
+    return (vf)(bits << 23 | ((vn)(bits == 0) & 0x00400000u)); /* 0 is 2^-127, which has no exponent */
+}
+
 /* The value of the group of a block of nibbles; such a block never holds two. */
 INLINE vf v_groups32(const float *p) { return v_set1(p[0]); }
+/* The values of its two groups of 16. */
+INLINE vf v_groups16(const float *p) { return (vf){p[0], p[0], p[1], p[1]}; }
 
 /* A hint; the address may be anywhere. */
 INLINE void v_prefetch(const void *p, size_t ahead)

@@ -117,8 +117,40 @@ INLINE vf v_nibble(vn raw, int j)
     return vreinterpretq_f32_u32((q & 0x00780000u) | 0x41800000u);
 }
 
+/* The nibble as e2m1: twice its value is looked up in the highest byte, the others look beyond the table. */
+INLINE vf v_nibble_e2m1(vn raw, int j)
+{
+    static const int8_t twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    vn at = raw << (uint32_t)(28 - 4 * j) >> 4 | 0x00FFFFFFu;
+    int8x16_t found = vqtbl1q_s8(vld1q_s8(twice), vreinterpretq_u8_u32(at));
+    return vcvtq_n_f32_s32(vreinterpretq_s32_s8(found), 25);
+}
+/* LANES bytes as e4m3, of which 0x7F is NaN; _n: the first n. As float16 they have but another bias. */
+INLINE vf v_load_e4m3_n(const void *p, size_t n)
+{
+    uint8_t part[8] = {0};
+    memcpy(part, p, n);
+    uint16x4_t bytes = vget_low_u16(vmovl_u8(vld1_u8(part)));
+    uint16x4_t magnitude = vand_u16(vshl_n_u16(bytes, 7), vdup_n_u16(0x3F80));
+    uint16x4_t nan = vand_u16(vadd_u16(magnitude, vdup_n_u16(0x80)), vdup_n_u16(0x4000));
+    uint16x4_t sign = vand_u16(vshl_n_u16(bytes, 8), vdup_n_u16(0x8000));
+    return vmulq_n_f32(vcvt_f32_f16(vreinterpret_f16_u16(vorr_u16(vorr_u16(magnitude, nan), sign))), 256.0f);
+}
+INLINE vf v_load_e4m3(const void *p) { return v_load_e4m3_n(p, LANES); }
+/* LANES bytes as powers of two (e8m0), the first n of them. */
+INLINE vf v_load_e8m0_n(const void *p, size_t n)
+{
+    uint8_t part[8] = {0};
+    memcpy(part, p, n);
+    uint32x4_t bits = vmovl_u16(vget_low_u16(vmovl_u8(vld1_u8(part))));
+    uint32x4_t least = vandq_u32(vceqzq_u32(bits), vdupq_n_u32(0x00400000)); /* 0 is 2^-127, which has no exponent */
+    return vreinterpretq_f32_u32(vorrq_u32(vshlq_n_u32(bits, 23), least));
+}
+
 /* The value of the group of a block of nibbles; such a block never holds two. */
 INLINE vf v_groups32(const float *p) { return vdupq_n_f32(p[0]); }
+/* The values of its two groups of 16. */
+INLINE vf v_groups16(const float *p) { return vcombine_f32(vdup_n_f32(p[0]), vdup_n_f32(p[1])); }
 
 /* A hint; the address may be anywhere. */
 INLINE void v_prefetch(const void *p, size_t ahead)
@@ -230,4 +262,15 @@ INLINE vh h_bits(const struct bits_plan *plan, const void *p)
     }
     uint8x16_t spread = vqtbl1q_u8(vcombine_u8(vcreate_u8(raw), vcreate_u8(0)), plan->bytes);
     return vreinterpretq_s16_u16(vandq_u16(vshlq_u16(vreinterpretq_u16_u8(spread), plan->shifts), plan->mask));
+}
+/* 32 values of `bits` each as floats, from 4 * bits bytes. */
+#define HAS_UNPACK_32
+INLINE void v_unpack_32(uint32_t bits, const uint8_t *p, float out[32])
+{
+    const struct bits_plan plan = h_bits_plan(bits);
+    for (int i = 0; i < 32; i += 8, p += bits) {
+        vh q = h_bits(&plan, p);
+        v_store(out + i, vcvtq_f32_s32(vmovl_s16(vget_low_s16(q))));
+        v_store(out + i + 4, vcvtq_f32_s32(vmovl_high_s16(q)));
+    }
 }

@@ -1,0 +1,429 @@
+/* Quantised weights of any width times activations of two bytes: dot products of unsigned and signed bytes, with the high and
+ * the low byte of each activation, whose sums are exact within a group. The weights stay packed and are read once, from end
+ * to end, for up to MOST tokens.
+ *
+ * Weights are unpacked a unit at a time, into VECTORS of 64 bytes, in the order that costs least; the activations are brought
+ * into it when they are packed:
+ *   bytes    unit  64: the values in order, for 8, 6 and 5 bits
+ *   nibbles  unit 128: those of even index, those of odd index
+ *   threes   unit 128: of each 8 the first 4, of each 8 the last 4
+ *   crumbs   unit 256: of each 4 the first, the second, the third, the fourth
+ * So lane l of a sum of bytes is of unit / 16 values in a row, which lie in one group.
+ *
+ * A packed row: for each vector 64 high bytes and 64 low ones, as value = 256 * high + low; then for groups of 16, 32, 64 and
+ * 128 their scales and their sums (of the rounded values), so that
+ * w . x = sum over groups of scale_w * scale_x * (q_w . q_x) + bias_w * sum_x. */
+#include "backend/cpu/kernels.h"
+
+#ifdef HAS_PLANES
+
+enum {
+    SCALED = 128,    /* values with one scale */
+    MOST_UNIT = 256, /* rows are padded to it */
+    MOST_VECTORS = 4,
+    MOST = 4,     /* tokens */
+    AHEAD = 2048, /* bytes that are asked for in advance */
+    GROUPS = WE_CPU_BLOCK / 16,
+    MORE_GROUPS = 16
+};
+
+enum order { BYTES, NIBBLES, THREES, CRUMBS };
+
+INLINE uint32_t vectors_of(const enum order order)
+{
+    return order == BYTES ? 1 : order == CRUMBS ? 4 : 2;
+}
+
+static size_t padded(uint32_t width)
+{
+    return ((size_t)width + MOST_UNIT - 1) / MOST_UNIT * MOST_UNIT;
+}
+
+/* Where the values for groups of 1 << shift begin, in floats after the bytes: scales, then sums. */
+static size_t groups_at(size_t width, uint32_t shift)
+{
+    size_t at = 0;
+    for (uint32_t s = 4; s < shift; s++)
+        at += 2 * (width >> s);
+    return at;
+}
+
+size_t KERNEL(planes_bytes)(uint32_t width)
+{
+    const size_t p = padded(width), floats = groups_at(p, 8) + LANES;
+    return (2 * p + floats * sizeof(float) + 63) / 64 * 64 + 64;
+}
+
+/* ---- packing ---- */
+
+/* SCALED values to 16-bit integers; returns their scale. 127 * 256 + 127 is the greatest that two signed bytes hold. */
+static float round_scaled(const float *x, int16_t *out)
+{
+    vf most = v_zero();
+    for (uint32_t i = 0; i < SCALED; i += LANES) {
+        vf v = v_load(x + i);
+        most = v_max(most, v_max(v, v_sub(v_zero(), v)));
+    }
+    const float top = 32639.0f, largest = v_max_lane(most);
+    const vf inverse = v_set1(largest > 0 ? top / largest : 0.0f);
+    for (uint32_t i = 0; i < SCALED; i += LANES) {
+        __m512i q = _mm512_cvtps_epi32(v_mul(v_load(x + i), inverse));
+        q = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_set1_epi32(-32639)), _mm512_set1_epi32(32639));
+        _mm256_storeu_si256((__m256i_u *)(out + i), _mm512_cvtepi32_epi16(q));
+    }
+    return largest / top;
+}
+
+/* Values in order, as bytes, to the vectors of a unit; out: `apart` bytes from one to the next. */
+INLINE void arrange(const enum order order, const uint8_t *in, uint8_t *out, size_t apart)
+{
+    if (order == BYTES) {
+        memcpy(out, in, 64);
+        return;
+    }
+    const uint32_t vectors = vectors_of(order);
+    for (uint32_t v = 0; v < vectors; v++) {
+        uint8_t from[64];
+        for (uint32_t i = 0; i < 64; i++)
+            from[i] = (uint8_t)(order == NIBBLES  ? 2 * i + v
+                                : order == THREES ? 8 * (i / 4) + 4 * v + i % 4
+                                                  : (4 * i + v) % 128);
+        const __m512i pick = _mm512_loadu_si512(from);
+        __m512i all = _mm512_permutex2var_epi8(_mm512_loadu_si512(in), pick, _mm512_loadu_si512(in + 64));
+        if (order == CRUMBS) {
+            const __m512i last = _mm512_permutex2var_epi8(_mm512_loadu_si512(in + 128), pick, _mm512_loadu_si512(in + 192));
+            all = _mm512_mask_mov_epi8(all, 0xFFFFFFFF00000000u, last);
+        }
+        _mm512_storeu_si512(out + v * apart, all);
+    }
+}
+
+/* MOST_UNIT values, of which the first stands at `at` in the row. */
+INLINE void pack_unit(const enum order order, const float *x, size_t at, size_t width, uint8_t *bytes, float *floats)
+{
+    int16_t q[MOST_UNIT];
+    uint8_t high[MOST_UNIT], low[MOST_UNIT];
+    float scale[MOST_UNIT / SCALED], sums[MOST_UNIT / 16];
+    for (uint32_t i = 0; i < MOST_UNIT / SCALED; i++)
+        scale[i] = round_scaled(x + i * SCALED, q + i * SCALED);
+    for (uint32_t i = 0; i < MOST_UNIT; i += 32) {
+        const __m512i v = _mm512_loadu_si512(q + i);
+        _mm256_storeu_si256((__m256i_u *)(low + i), _mm512_cvtepi16_epi8(v));
+        _mm256_storeu_si256((__m256i_u *)(high + i),
+                            _mm512_cvtepi16_epi8(_mm512_srai_epi16(_mm512_add_epi16(v, _mm512_set1_epi16(128)), 8)));
+        const __m512i pairs = _mm512_madd_epi16(v, _mm512_set1_epi16(1));
+        sums[i / 16] = (float)_mm512_mask_reduce_add_epi32(0x00FF, pairs);
+        sums[i / 16 + 1] = (float)_mm512_mask_reduce_add_epi32(0xFF00, pairs);
+    }
+    const uint32_t unit = 64 * vectors_of(order);
+    for (uint32_t i = 0; i < MOST_UNIT; i += unit) {
+        arrange(order, high + i, bytes + 2 * (at + i), 128);
+        arrange(order, low + i, bytes + 2 * (at + i) + 64, 128);
+    }
+    for (uint32_t shift = 4; shift <= 7; shift++) {
+        float *scales = floats + groups_at(width, shift) + (at >> shift), *group_sums = scales + (width >> shift);
+        const uint32_t each = 1u << (shift - 4);
+        for (uint32_t g = 0; g < MOST_UNIT / 16 / each; g++) {
+            float sum = 0;
+            for (uint32_t i = 0; i < each; i++)
+                sum += sums[g * each + i];
+            scales[g] = scale[g * each / (SCALED / 16)];
+            group_sums[g] = scales[g] * sum;
+        }
+    }
+}
+
+INLINE void pack_row(const enum order order, const float *x, uint32_t width, void *out)
+{
+    const size_t p = padded(width);
+    float *floats = (float *)((uint8_t *)out + 2 * p);
+    size_t k = 0;
+    for (; k + MOST_UNIT <= width; k += MOST_UNIT)
+        pack_unit(order, x + k, k, p, out, floats);
+    if (k < width) {
+        float last[MOST_UNIT] = {0};
+        memcpy(last, x + k, (width - k) * sizeof *x);
+        pack_unit(order, last, k, p, out, floats);
+    }
+    memset(floats + groups_at(p, 8), 0, LANES * sizeof *floats);
+}
+
+#define PACK(name, order)                                                                                                      \
+    void KERNEL(name)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out)                                  \
+    {                                                                                                                          \
+        (void)num_rows; /* a block is one row */                                                                               \
+        pack_row(order, rows[0], width, out);                                                                                  \
+    }
+PACK(pack_planes_bytes, BYTES)
+PACK(pack_planes_nibbles, NIBBLES)
+PACK(pack_planes_threes, THREES)
+PACK(pack_planes_crumbs, CRUMBS)
+
+/* ---- weights ---- */
+
+/* What unpacking needs besides the weights. */
+struct plan {
+    __m512i bytes, shifts[2], mask;
+    __m512i groups; /* for each lane, its group in the unit */
+    uint32_t bits, unit_groups;
+};
+
+/* Kinds of weights that are unpacked alike. */
+enum kind { KIND_2, KIND_3, KIND_4, KIND_BITS /* 5 and 6 */, KIND_8, KIND_E2M1, KIND_COUNT };
+
+INLINE enum order order_of(const enum kind kind)
+{
+    return kind == KIND_2 ? CRUMBS : kind == KIND_3 ? THREES : kind == KIND_4 || kind == KIND_E2M1 ? NIBBLES : BYTES;
+}
+
+static struct plan make_plan(const struct we_cpu_matrix *m, enum kind kind)
+{
+    const uint32_t bits = m->linear->bits, unit = 64 * vectors_of(order_of(kind)), each = kind == KIND_3 ? 16 : 8;
+    struct plan plan = {.bits = bits, .unit_groups = unit >> m->group_shift ? unit >> m->group_shift : 1};
+    uint8_t bytes[64], shifts[2][64];
+    int32_t groups[LANES];
+    for (uint32_t i = 0; i < 64; i++) {
+        /* The bytes of `each` values come into 64 bits, from where a value is any 8 bits. */
+        bytes[i] = (uint8_t)(i / 8 * each * bits / 8 + i % 8);
+        if (kind == KIND_3) {
+            shifts[0][i] = (uint8_t)((i % 8 / 4 * 8 + i % 4) * bits);
+            shifts[1][i] = (uint8_t)((i % 8 / 4 * 8 + i % 4 + 4) * bits);
+        } else {
+            shifts[0][i] = shifts[1][i] = (uint8_t)(i % 8 * bits);
+        }
+    }
+    for (uint32_t l = 0; l < LANES; l++)
+        groups[l] = (int32_t)(l * plan.unit_groups / LANES);
+    plan.bytes = _mm512_loadu_si512(bytes);
+    plan.shifts[0] = _mm512_loadu_si512(shifts[0]);
+    plan.shifts[1] = _mm512_loadu_si512(shifts[1]);
+    plan.mask = _mm512_set1_epi8((char)((1 << bits) - 1));
+    plan.groups = _mm512_loadu_si512(groups);
+    return plan;
+}
+
+INLINE __m512i load_bytes(const uint8_t *p, size_t count)
+{
+    return _mm512_maskz_loadu_epi8((__mmask64)-1 >> (64 - count), p);
+}
+
+/* A unit of weights as bytes; `size` bytes of them are there. */
+INLINE void unpack_unit(const enum kind kind, const struct plan *plan, const uint8_t *p, size_t size, const bool whole,
+                        __m512i w[MOST_VECTORS])
+{
+    const __m512i raw = whole && kind != KIND_3 && kind != KIND_BITS ? _mm512_loadu_si512(p) : load_bytes(p, size);
+    switch (kind) {
+    case KIND_2:
+        w[0] = _mm512_and_si512(raw, plan->mask);
+        w[1] = _mm512_and_si512(_mm512_srli_epi16(raw, 2), plan->mask);
+        w[2] = _mm512_and_si512(_mm512_srli_epi16(raw, 4), plan->mask);
+        w[3] = _mm512_and_si512(_mm512_srli_epi16(raw, 6), plan->mask);
+        break;
+    case KIND_3: {
+        const __m512i spread = _mm512_permutexvar_epi8(plan->bytes, raw);
+        w[0] = _mm512_and_si512(_mm512_multishift_epi64_epi8(plan->shifts[0], spread), plan->mask);
+        w[1] = _mm512_and_si512(_mm512_multishift_epi64_epi8(plan->shifts[1], spread), plan->mask);
+        break;
+    }
+    case KIND_BITS: {
+        const __m512i spread = _mm512_permutexvar_epi8(plan->bytes, raw);
+        w[0] = _mm512_and_si512(_mm512_multishift_epi64_epi8(plan->shifts[0], spread), plan->mask);
+        break;
+    }
+    case KIND_4:
+        w[0] = _mm512_and_si512(raw, plan->mask);
+        w[1] = _mm512_and_si512(_mm512_srli_epi16(raw, 4), plan->mask);
+        break;
+    case KIND_E2M1: {
+        /* twice the value, and 12 more */
+        const __m512i values = _mm512_broadcast_i32x4(_mm_set_epi8(0, 4, 6, 8, 9, 10, 11, 12, 24, 20, 18, 16, 15, 14, 13, 12));
+        w[0] = _mm512_shuffle_epi8(values, _mm512_and_si512(raw, plan->mask));
+        w[1] = _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16(raw, 4), plan->mask));
+        break;
+    }
+    default:
+        w[0] = raw;
+    }
+}
+
+/* ---- products ---- */
+
+struct operands {
+    const struct we_cpu_matrix *matrix;
+    const uint8_t *data, *scales, *biases;  /* of a row */
+    const uint8_t *all_scales, *all_biases; /* from tensor row `staged_from` on */
+    size_t staged_from;
+    const uint8_t *x[MOST];
+    const float *scale[MOST], *sum[MOST]; /* for the matrix's groups */
+};
+
+/* Of one block: scale of the weights times scale of the activations. */
+typedef float group_scales[MOST][GROUPS + MORE_GROUPS];
+
+/* LANES groups, of which n are there: the scales of integers, and the biases. */
+INLINE void load_affine(const enum kind kind, const struct operands *o, uint32_t first, uint32_t n, vf *scale, vf *bias)
+{
+    if (kind == KIND_E2M1) {
+        const vf s = o->matrix->group_shift == 4 ? v_load_e4m3_n(o->scales + first, n) : v_load_e8m0_n(o->scales + first, n);
+        *scale = v_mul(s, v_set1(0.5f));
+        *bias = v_mul(s, v_set1(-6.0f));
+        return;
+    }
+    const enum we_dtype dtype = o->matrix->linear->dtype;
+    *scale = load_floats_n(dtype, o->scales, first, n);
+    *bias = load_floats_n(dtype, o->biases, first, n);
+}
+
+/* Of one block: the products of scales, and the biases' share added to `sums`. */
+INLINE void load_groups(const enum kind kind, const int tokens, const struct operands *o, uint32_t first, uint32_t count,
+                        group_scales scales, vf *sums)
+{
+    for (uint32_t i = 0; i < count; i += LANES) {
+        vf s, b;
+        load_affine(kind, o, first + i, count - i < LANES ? count - i : LANES, &s, &b);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            v_store(scales[t] + i, v_mul(s, v_load(o->scale[t] + first + i)));
+            sums[t] = v_fma(b, v_load(o->sum[t] + first + i), sums[t]);
+        }
+    }
+    UNROLL
+    for (int t = 0; t < tokens; t++)
+        v_store(scales[t] + (count + LANES - 1) / LANES * LANES, v_zero()); /* a unit may have more of them */
+}
+
+/* A unit of weights by the tokens, added to their sums. */
+INLINE void add_unit(const enum kind kind, const int tokens, const struct plan *plan, const uint8_t *p, size_t size,
+                     const bool whole, const struct operands *o, size_t k, const float *scales, vf *sums)
+{
+    const uint32_t vectors = vectors_of(order_of(kind));
+    __m512i w[MOST_VECTORS];
+    unpack_unit(kind, plan, p, size, whole, w);
+    UNROLL
+    for (int t = 0; t < tokens; t++) {
+        const uint8_t *x = o->x[t] + 2 * k;
+        __m512i dots = _mm512_setzero_si512();
+        UNROLL
+        for (uint32_t v = 0; v < vectors; v++)
+            dots = _mm512_dpbusd_epi32(dots, w[v], _mm512_loadu_si512(x + 128 * v));
+        dots = _mm512_slli_epi32(dots, 8);
+        UNROLL
+        for (uint32_t v = 0; v < vectors; v++)
+            dots = _mm512_dpbusd_epi32(dots, w[v], _mm512_loadu_si512(x + 128 * v + 64));
+        const vf scale = _mm512_permutexvar_ps(
+            plan->groups, _mm512_castps256_ps512(_mm256_loadu_ps(scales + (size_t)t * (GROUPS + MORE_GROUPS))));
+        sums[t] = v_fma(_mm512_cvtepi32_ps(dots), scale, sums[t]);
+    }
+}
+
+/* All inputs of a row. */
+INLINE void dot_row(const enum kind kind, const int tokens, const struct plan *plan, const struct operands *o, float *out,
+                    size_t out_stride)
+{
+    const uint32_t unit = 64 * vectors_of(order_of(kind)), shift = o->matrix->group_shift, in = o->matrix->linear->in;
+    const size_t unit_bytes = unit / 8 * plan->bits;
+    group_scales scales;
+    vf sums[MOST];
+    UNROLL
+    for (int t = 0; t < tokens; t++)
+        sums[t] = v_zero();
+    for (uint32_t k = 0; k < in; k += WE_CPU_BLOCK) {
+        const uint32_t n = in - k < WE_CPU_BLOCK ? in - k : WE_CPU_BLOCK;
+        const uint8_t *p = o->data + (size_t)k / 8 * plan->bits;
+        load_groups(kind, tokens, o, k >> shift, n >> shift, scales, sums);
+        uint32_t i = 0;
+        for (; i + unit <= n; i += unit, p += unit_bytes) {
+            v_prefetch(p, AHEAD);
+            add_unit(kind, tokens, plan, p, unit_bytes, true, o, k + i, scales[0] + (i >> shift), sums);
+        }
+        if (i < n)
+            add_unit(kind, tokens, plan, p, (size_t)(n - i) / 8 * plan->bits, false, o, k + i, scales[0] + (i >> shift), sums);
+    }
+    UNROLL
+    for (int t = 0; t < tokens; t++)
+        out[t * out_stride] = v_sum(sums[t]);
+}
+
+INLINE void dot_rows(const enum kind kind, const int tokens, struct operands *o, uint32_t first, uint32_t count, float *out,
+                     size_t out_stride)
+{
+    const struct we_cpu_matrix *m = o->matrix;
+    const struct plan plan = make_plan(m, kind);
+    for (uint32_t i = 0; i < count; i++) {
+        const size_t row = we_linear_tensor_row(m->linear, first + i);
+        o->data = (const uint8_t *)m->linear->data + row * m->row_bytes;
+        o->scales = o->all_scales + (row - o->staged_from) * m->group_row_bytes;
+        o->biases = o->all_biases ? o->all_biases + (row - o->staged_from) * m->group_row_bytes : NULL;
+        dot_row(kind, tokens, &plan, o, out + i, out_stride);
+    }
+}
+
+typedef void dot_function(struct operands *o, uint32_t first, uint32_t count, float *out, size_t out_stride);
+
+#define DOT(kind, tokens)                                                                                                      \
+    static void dot_##kind##_##tokens(struct operands *o, uint32_t first, uint32_t count, float *out, size_t out_stride)       \
+    {                                                                                                                          \
+        dot_rows(kind, tokens, o, first, count, out, out_stride);                                                              \
+    }
+#define DOTS(kind) DOT(kind, 1) DOT(kind, 2) DOT(kind, 3) DOT(kind, 4)
+#define DOT_NAMES(kind)                                                                                                        \
+    {                                                                                                                          \
+        dot_##kind##_1, dot_##kind##_2, dot_##kind##_3, dot_##kind##_4                                                         \
+    }
+DOTS(KIND_2)
+DOTS(KIND_3)
+DOTS(KIND_4)
+DOTS(KIND_BITS)
+DOTS(KIND_8)
+DOTS(KIND_E2M1)
+static dot_function *const dots[KIND_COUNT][MOST] = {
+    [KIND_2] = DOT_NAMES(KIND_2),       [KIND_3] = DOT_NAMES(KIND_3), [KIND_4] = DOT_NAMES(KIND_4),
+    [KIND_BITS] = DOT_NAMES(KIND_BITS), [KIND_8] = DOT_NAMES(KIND_8), [KIND_E2M1] = DOT_NAMES(KIND_E2M1),
+};
+
+static enum kind kind_of(const struct we_cpu_matrix *m)
+{
+    static const enum kind of_bits[9] = {
+        [2] = KIND_2, [3] = KIND_3, [4] = KIND_4, [5] = KIND_BITS, [6] = KIND_BITS, [8] = KIND_8};
+    return m->format == WE_CPU_E2M1 ? KIND_E2M1 : of_bits[m->linear->bits];
+}
+
+/* Scales and biases of a piece are copied first, from end to end: as streams beside those of the weights, a few bytes for
+ * each row, they would come late. */
+static void stage_groups(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, uint8_t *panel, struct operands *o)
+{
+    const size_t bytes = count * m->group_row_bytes;
+    o->all_scales = m->linear->scales;
+    o->all_biases = m->linear->biases;
+    if (m->linear->block || 2 * bytes > WE_CPU_PANEL_BYTES)
+        return;
+    o->staged_from = we_linear_tensor_row(m->linear, first);
+    memcpy(panel, o->all_scales + o->staged_from * m->group_row_bytes, bytes);
+    o->all_scales = panel;
+    if (o->all_biases == NULL)
+        return;
+    memcpy(panel + bytes, o->all_biases + o->staged_from * m->group_row_bytes, bytes);
+    o->all_biases = panel + bytes;
+}
+
+void KERNEL(multiply_planes)(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
+                             uint32_t tokens, float *out, size_t out_stride, void *panel)
+{
+    const size_t p = padded(m->linear->in), at = groups_at(p, m->group_shift);
+    const enum kind kind = kind_of(m);
+    struct operands o = {.matrix = m};
+    stage_groups(m, first, count, panel, &o);
+    for (uint32_t begin = 0; begin < tokens; begin += MOST) {
+        const uint32_t n = tokens - begin < MOST ? tokens - begin : MOST;
+        for (uint32_t t = 0; t < n; t++) {
+            o.x[t] = (const uint8_t *)x + (begin + t) * row_bytes;
+            o.scale[t] = (const float *)(o.x[t] + 2 * p) + at;
+            o.sum[t] = o.scale[t] + (p >> m->group_shift);
+        }
+        dots[kind][n - 1](&o, first, count, out + begin * out_stride, out_stride);
+    }
+    if (m->linear->bias.data)
+        KERNEL(add_bias)(m->linear, first, count, tokens, out, out_stride);
+}
+
+#endif
