@@ -17,9 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     BUFFER_BYTES = 768 << 20,
+    LARGE_PAGE = 2 << 20,
     PIECE_BYTES = 256 << 10, /* of packed weights that a worker takes at a time in decode, as the executor has it */
     PREFILL_TOKENS = 512,
     MOST_TIMES = 4096,
@@ -550,7 +552,11 @@ int main(int argc, char **argv)
               we_pool_new(b.threads, &b.pool, &error) == WE_OK;
     if (!ok)
         fprintf(stderr, "%s\n", error.message);
-    b.buffer = ok ? aligned_alloc(64, BUFFER_BYTES) : NULL;
+    b.buffer = ok ? aligned_alloc(LARGE_PAGE, BUFFER_BYTES) : NULL;
+#if defined(MADV_HUGEPAGE)
+    if (b.buffer)
+        madvise(b.buffer, BUFFER_BYTES, MADV_HUGEPAGE); /* as files are mapped */
+#endif
     if (ok && b.buffer == NULL) {
         fprintf(stderr, "out of memory for %d MiB of weights\n", BUFFER_BYTES >> 20);
         ok = false;

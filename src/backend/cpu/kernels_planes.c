@@ -21,6 +21,7 @@ enum {
     SCALED = 128,    /* values with one scale */
     MOST_UNIT = 256, /* rows are padded to it */
     MOST_VECTORS = 4,
+    ROWS = 4,     /* that go side by side */
     MOST = 4,     /* tokens */
     AHEAD = 2048, /* bytes that are asked for in advance */
     GROUPS = WE_CPU_BLOCK / 16,
@@ -250,7 +251,7 @@ INLINE void unpack_unit(const enum kind kind, const struct plan *plan, const uin
 
 struct operands {
     const struct we_cpu_matrix *matrix;
-    const uint8_t *data, *scales, *biases;  /* of a row */
+    const uint8_t *data[ROWS], *scales[ROWS], *biases[ROWS];
     const uint8_t *all_scales, *all_biases; /* from tensor row `staged_from` on */
     size_t staged_from;
     const uint8_t *x[MOST];
@@ -260,31 +261,36 @@ struct operands {
 /* Of one block: scale of the weights times scale of the activations. */
 typedef float group_scales[MOST][GROUPS + MORE_GROUPS];
 
-/* LANES groups, of which n are there: the scales of integers, and the biases. */
-INLINE void load_affine(const enum kind kind, const struct operands *o, uint32_t first, uint32_t n, vf *scale, vf *bias)
+/* LANES groups from `first` on, of which n are there: the scales of the integers, and the biases. */
+INLINE void load_affine(const enum kind kind, const enum we_dtype dtype, const struct operands *o, int r, uint32_t first,
+                        uint32_t n, vf *scale, vf *bias)
 {
     if (kind == KIND_E2M1) {
-        const vf s = o->matrix->group_shift == 4 ? v_load_e4m3_n(o->scales + first, n) : v_load_e8m0_n(o->scales + first, n);
+        const vf s =
+            o->matrix->group_shift == 4 ? v_load_e4m3_n(o->scales[r] + first, n) : v_load_e8m0_n(o->scales[r] + first, n);
         *scale = v_mul(s, v_set1(0.5f));
         *bias = v_mul(s, v_set1(-6.0f));
-        return;
+    } else if (n == LANES) {
+        *scale = load_floats(dtype, o->scales[r], first);
+        *bias = load_floats(dtype, o->biases[r], first);
+    } else {
+        *scale = load_floats_n(dtype, o->scales[r], first, n);
+        *bias = load_floats_n(dtype, o->biases[r], first, n);
     }
-    const enum we_dtype dtype = o->matrix->linear->dtype;
-    *scale = load_floats_n(dtype, o->scales, first, n);
-    *bias = load_floats_n(dtype, o->biases, first, n);
 }
 
-/* Of one block: the products of scales, and the biases' share added to `sums`. */
-INLINE void load_groups(const enum kind kind, const int tokens, const struct operands *o, uint32_t first, uint32_t count,
-                        group_scales scales, vf *sums)
+/* Of one block and row: the products of scales, and the biases' share. */
+INLINE void load_row_groups(const enum kind kind, const enum we_dtype dtype, const int tokens, const struct operands *o, int r,
+                            uint32_t first, uint32_t count, group_scales scales, vf *shares)
 {
     for (uint32_t i = 0; i < count; i += LANES) {
         vf s, b;
-        load_affine(kind, o, first + i, count - i < LANES ? count - i : LANES, &s, &b);
+        load_affine(kind, dtype, o, r, first + i, count - i < LANES ? count - i : LANES, &s, &b);
         UNROLL
         for (int t = 0; t < tokens; t++) {
             v_store(scales[t] + i, v_mul(s, v_load(o->scale[t] + first + i)));
-            sums[t] = v_fma(b, v_load(o->sum[t] + first + i), sums[t]);
+            const vf sum = v_load(o->sum[t] + first + i);
+            shares[t] = i == 0 ? v_mul(b, sum) : v_fma(b, sum, shares[t]);
         }
     }
     UNROLL
@@ -292,9 +298,23 @@ INLINE void load_groups(const enum kind kind, const int tokens, const struct ope
         v_store(scales[t] + (count + LANES - 1) / LANES * LANES, v_zero()); /* a unit may have more of them */
 }
 
+INLINE void load_groups(const enum kind kind, const int tokens, const struct operands *o, uint32_t first, uint32_t count,
+                        group_scales *scales, vf (*shares)[MOST])
+{
+    const enum we_dtype dtype = o->matrix->linear->dtype;
+    for (int r = 0; r < ROWS; r++) {
+        if (kind == KIND_E2M1 || dtype == WE_BF16)
+            load_row_groups(kind, WE_BF16, tokens, o, r, first, count, scales[r], shares[r]);
+        else if (dtype == WE_F16)
+            load_row_groups(kind, WE_F16, tokens, o, r, first, count, scales[r], shares[r]);
+        else
+            load_row_groups(kind, WE_F32, tokens, o, r, first, count, scales[r], shares[r]);
+    }
+}
+
 /* A unit of weights by the tokens, added to their sums. */
-INLINE void add_unit(const enum kind kind, const int tokens, const struct plan *plan, const uint8_t *p, size_t size,
-                     const bool whole, const struct operands *o, size_t k, const float *scales, vf *sums)
+INLINE void add_unit(const enum kind kind, const bool one_group, const int tokens, const struct plan *plan, const uint8_t *p,
+                     size_t size, const bool whole, const struct operands *o, size_t k, const float *scales, vf *sums)
 {
     const uint32_t vectors = vectors_of(order_of(kind));
     __m512i w[MOST_VECTORS];
@@ -310,51 +330,80 @@ INLINE void add_unit(const enum kind kind, const int tokens, const struct plan *
         UNROLL
         for (uint32_t v = 0; v < vectors; v++)
             dots = _mm512_dpbusd_epi32(dots, w[v], _mm512_loadu_si512(x + 128 * v + 64));
-        const vf scale = _mm512_permutexvar_ps(
-            plan->groups, _mm512_castps256_ps512(_mm256_loadu_ps(scales + (size_t)t * (GROUPS + MORE_GROUPS))));
+        const float *p_scale = scales + (size_t)t * (GROUPS + MORE_GROUPS);
+        const vf scale = one_group ? v_set1(*p_scale)
+                                   : _mm512_permutexvar_ps(plan->groups, _mm512_castps256_ps512(_mm256_loadu_ps(p_scale)));
         sums[t] = v_fma(_mm512_cvtepi32_ps(dots), scale, sums[t]);
     }
 }
 
-/* All inputs of a row. */
-INLINE void dot_row(const enum kind kind, const int tokens, const struct plan *plan, const struct operands *o, float *out,
-                    size_t out_stride)
+/* All inputs of ROWS rows. */
+INLINE void dot_inputs(const enum kind kind, const bool one_group, const int tokens, const struct plan *plan,
+                       const struct operands *o, vf (*sums)[MOST])
 {
     const uint32_t unit = 64 * vectors_of(order_of(kind)), shift = o->matrix->group_shift, in = o->matrix->linear->in;
     const size_t unit_bytes = unit / 8 * plan->bits;
-    group_scales scales;
-    vf sums[MOST];
+    group_scales scales[ROWS];
+    vf shares[ROWS][MOST];
     UNROLL
+    for (int r = 0; r < ROWS; r++)
+        UNROLL
     for (int t = 0; t < tokens; t++)
-        sums[t] = v_zero();
+        sums[r][t] = v_zero();
     for (uint32_t k = 0; k < in; k += WE_CPU_BLOCK) {
         const uint32_t n = in - k < WE_CPU_BLOCK ? in - k : WE_CPU_BLOCK;
-        const uint8_t *p = o->data + (size_t)k / 8 * plan->bits;
-        load_groups(kind, tokens, o, k >> shift, n >> shift, scales, sums);
+        size_t at = (size_t)k / 8 * plan->bits;
+        load_groups(kind, tokens, o, k >> shift, n >> shift, scales, shares);
+        UNROLL
+        for (int r = 0; r < ROWS; r++)
+            UNROLL
+        for (int t = 0; t < tokens; t++)
+            sums[r][t] = v_add(sums[r][t], shares[r][t]);
         uint32_t i = 0;
-        for (; i + unit <= n; i += unit, p += unit_bytes) {
-            v_prefetch(p, AHEAD);
-            add_unit(kind, tokens, plan, p, unit_bytes, true, o, k + i, scales[0] + (i >> shift), sums);
+        for (; i + unit <= n; i += unit, at += unit_bytes)
+            UNROLL
+        for (int r = 0; r < ROWS; r++) {
+            v_prefetch(o->data[r] + at, AHEAD);
+            add_unit(kind, one_group, tokens, plan, o->data[r] + at, unit_bytes, true, o, k + i, scales[r][0] + (i >> shift),
+                     sums[r]);
         }
-        if (i < n)
-            add_unit(kind, tokens, plan, p, (size_t)(n - i) / 8 * plan->bits, false, o, k + i, scales[0] + (i >> shift), sums);
+        if (i == n)
+            continue;
+        UNROLL
+        for (int r = 0; r < ROWS; r++)
+            add_unit(kind, one_group, tokens, plan, o->data[r] + at, (size_t)(n - i) / 8 * plan->bits, false, o, k + i,
+                     scales[r][0] + (i >> shift), sums[r]);
     }
-    UNROLL
-    for (int t = 0; t < tokens; t++)
-        out[t * out_stride] = v_sum(sums[t]);
 }
 
+/* ROWS rows go side by side that lie as far apart as the piece allows: as many streams from memory, so that one goes on while
+ * another one enters a new page. */
 INLINE void dot_rows(const enum kind kind, const int tokens, struct operands *o, uint32_t first, uint32_t count, float *out,
                      size_t out_stride)
 {
     const struct we_cpu_matrix *m = o->matrix;
     const struct plan plan = make_plan(m, kind);
-    for (uint32_t i = 0; i < count; i++) {
-        const size_t row = we_linear_tensor_row(m->linear, first + i);
-        o->data = (const uint8_t *)m->linear->data + row * m->row_bytes;
-        o->scales = o->all_scales + (row - o->staged_from) * m->group_row_bytes;
-        o->biases = o->all_biases ? o->all_biases + (row - o->staged_from) * m->group_row_bytes : NULL;
-        dot_row(kind, tokens, &plan, o, out + i, out_stride);
+    const uint32_t part = (count + ROWS - 1) / ROWS;
+    for (uint32_t i = 0; i < part; i++) {
+        vf sums[ROWS][MOST];
+        for (uint32_t r = 0; r < ROWS; r++) {
+            const uint32_t at = i + r * part;
+            const size_t row = we_linear_tensor_row(m->linear, first + (at < count ? at : count - 1));
+            o->data[r] = (const uint8_t *)m->linear->data + row * m->row_bytes;
+            o->scales[r] = o->all_scales + (row - o->staged_from) * m->group_row_bytes;
+            o->biases[r] = o->all_biases ? o->all_biases + (row - o->staged_from) * m->group_row_bytes : NULL;
+        }
+        if (plan.unit_groups == 1)
+            dot_inputs(kind, true, tokens, &plan, o, sums);
+        else
+            dot_inputs(kind, false, tokens, &plan, o, sums);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            float four[ROWS];
+            v_sum4(sums[0][t], sums[1][t], sums[2][t], sums[3][t], four);
+            for (uint32_t r = 0; r < ROWS && i + r * part < count; r++)
+                out[t * out_stride + i + r * part] = four[r];
+        }
     }
 }
 
