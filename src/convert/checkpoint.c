@@ -2,6 +2,7 @@
 
 #include "tensor/quantize.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -76,7 +77,12 @@ static bool make_plain(const struct origin *o, const struct we_weight *w, const 
     if (w->quant.mode == WE_QUANT_NONE)
         return o->quantizer->cast(data, from, count * w->in, out, w->dtype);
     o->quantizer->quantize(w->quant, data, from, w->dtype, count * w->in, out, scales, biases);
-    return true;
+    if (w->dtype != WE_F16 || from == WE_F16 || w->quant.mode != WE_QUANT_AFFINE)
+        return true;
+    bool fits = true; /* a value that became infinite has made its scale so */
+    for (uint64_t i = 0; i < count * w->in / w->quant.group_size; i++)
+        fits = fits && isfinite(we_load_float(scales, w->dtype, i)) && isfinite(we_load_float(biases, w->dtype, i));
+    return fits;
 }
 
 /* Rows from `first` on that lie in one piece of the file: their number, at most `count`, and where they are. */
