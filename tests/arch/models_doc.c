@@ -80,7 +80,7 @@ int main(void)
         "## Formats of weights\n"
         "The `quantization` block of `config.json`, with entries of its own for some modules, as mlx-lm writes it.\n\n");
     print_formats();
-    printf("\nA `quantization_config` of another scheme (AWQ, GPTQ, compressed-tensors, ...) is refused by the name of its "
-           "method.\n");
+    printf("\nA `quantization_config` whose method is mxfp4, mxfp8 or nvfp4 is read as that mode. One of another scheme (AWQ, GPTQ,\n"
+           "compressed-tensors, modelopt, fp8, bitnet, ...) is refused by the name of its method, with what to do.\n");
     return 0;
 }
