@@ -1,6 +1,6 @@
 /* A directory is built beside its final place, under a name that is the same each time, so that the next run finds what an
- * interrupted one has left. A lock on it tells a leftover from the work of a process that still runs. Nobody waits for the disk:
- * what a power failure takes can be made again, and a file that is too short is refused when it is loaded. */
+ * interrupted one has left. A lock on it tells a leftover from the work of a process that still runs. Nobody waits for the
+ * disk: what a power failure takes can be made again, and a file that is too short is refused when it is loaded. */
 #include "convert/convert.h"
 
 #include "base/fs.h"

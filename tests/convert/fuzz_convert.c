@@ -11,7 +11,8 @@ static void convert_rows(const struct we_gguf_weight *w)
     struct we_weight weight = {.rows = w->rows, .in = w->in, .quant = w->quant, .dtype = w->dtype};
     size_t row = we_weight_row_bytes(&weight), scale_row = we_weight_scale_row_bytes(&weight),
            bias_row = we_weight_bias_row_bytes(&weight);
-    unsigned char *out = malloc(row ? row : 1), *scales = malloc(scale_row + !scale_row), *biases = malloc(bias_row + !bias_row);
+    unsigned char *out = malloc(row ? row : 1), *scales = malloc(scale_row + !scale_row),
+                  *biases = malloc(bias_row + !bias_row);
     for (uint32_t i = 0; out && scales && biases && i < w->rows; i++) /* not a byte to spare */
         we_gguf_make_row(w, we_gguf_source_row(w, i), out, scales, biases);
     free(out);

@@ -169,7 +169,8 @@ static void test_options(void **state)
         refuse(&cases[i].options, WE_INVALID_ARGUMENT, cases[i].message);
     write_weights("source/model.safetensors", 0, NUM_TENSORS, 1e6f);
     refuse(&(struct we_convert_options){.dtype = "float16"}, WE_UNSUPPORTED, "has values that F16 cannot hold");
-    refuse(&(struct we_convert_options){.dtype = "float16", .quantize = true}, WE_UNSUPPORTED, "has values that F16 cannot hold");
+    refuse(&(struct we_convert_options){.dtype = "float16", .quantize = true}, WE_UNSUPPORTED,
+           "has values that F16 cannot hold");
 }
 
 static void test_rules(void **state)
