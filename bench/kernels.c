@@ -254,9 +254,10 @@ static const char *arithmetic_of(enum we_cpu_form form)
     case WE_CPU_FORM_PLANES_NIBBLES:
     case WE_CPU_FORM_PLANES_THREES:
     case WE_CPU_FORM_PLANES_CRUMBS:
+    case WE_CPU_FORM_STRIP_BYTES:
+    case WE_CPU_FORM_STRIP_NIBBLES:
         return "int8";
     case WE_CPU_FORM_BF16:
-    case WE_CPU_FORM_BF16_NIBBLES:
         return "bf16";
     default:
         return "f32";

@@ -70,6 +70,9 @@ struct we_model_options {
     uint64_t memory_limit;         /* bytes; loading a model that needs more is refused; default: the memory available */
     enum we_precision precision;   /* default: EXACT */
     enum we_rope_compat rope_compat;
+    bool no_repack;                /* weights stay in the mapped files, whose memory other processes can share; default: with
+                                      precision FAST and memory to spare they are brought, a little with each batch, into
+                                      large pages in the order of the kernels, which makes decode faster */
     const char *remote_model;  /* of an address: the model's name there; default: the only one it has */
     const char *api_key;       /* of an address; sent to it alone */
     double connection_timeout; /* of an address, seconds; default: 10 */

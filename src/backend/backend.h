@@ -23,6 +23,8 @@ struct we_load_options {
     uint32_t threads;                  /* 0: the processors that this process may use */
     const char *isa;                   /* NULL: the best one */
     enum we_precision precision;       /* EXACT or FAST */
+    bool weights_mapped;               /* they lie in mapped files: a back-end that has copied some may release their pages */
+    bool no_repack;                    /* no weights are copied */
 };
 
 struct we_device_info {

@@ -66,15 +66,18 @@ void we_file_unmap(struct we_file_map *map)
     *map = (struct we_file_map){.data = ""};
 }
 
-void we_file_map_release(const struct we_file_map *map, const void *data, size_t size)
+void we_file_release(const void *data, size_t size)
 {
-    long page = sysconf(_SC_PAGESIZE);
-    if (!map->mapped || page <= 0)
-        return;
-    uintptr_t start = ((uintptr_t)data + (uintptr_t)page - 1) & ~((uintptr_t)page - 1);
-    uintptr_t end = ((uintptr_t)data + size) & ~((uintptr_t)page - 1);
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t start = ((uintptr_t)data + page - 1) / page * page, end = ((uintptr_t)data + size) / page * page;
     if (end > start)
         (void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+void we_file_map_release(const struct we_file_map *map, const void *data, size_t size)
+{
+    if (map->mapped)
+        we_file_release(data, size);
 }
 
 we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struct we_error *error)

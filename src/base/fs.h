@@ -16,7 +16,9 @@ struct we_file_map {
 /* WE_NOT_FOUND if there is none, WE_IO_ERROR otherwise. An empty file gives size 0 and a non-NULL pointer. */
 we_status we_file_map(const char *path, struct we_file_map *map, struct we_error *error);
 void we_file_unmap(struct we_file_map *map);
-/* These bytes of the map will not be read for now: the system may take their memory back. */
+/* These bytes of a mapped file will not be read for now: the system may take their memory back. They are still there. */
+void we_file_release(const void *data, size_t size);
+/* The same, where the bytes are of a mapped file. */
 void we_file_map_release(const struct we_file_map *map, const void *data, size_t size);
 
 /* Reads a whole file into `buf`, at most `limit` bytes (0: 1 GiB); more is WE_INVALID_FORMAT. "-" is not special. */

@@ -467,6 +467,7 @@ void we_settings_model_options(const struct we_settings *s, struct we_model_opti
         options->memory_limit = we_settings_integer(s, WE_SETTING_MEMORY_LIMIT);
     text = we_settings_text(s, WE_SETTING_PRECISION);
     options->precision = strcmp(text, "exact") == 0 ? WE_PRECISION_EXACT : WE_PRECISION_FAST;
+    options->no_repack = we_settings_integer(s, WE_SETTING_REPACK) == 0;
     if (we_settings_is_set(s, WE_SETTING_ROPE_COMPAT)) {
         text = we_settings_text(s, WE_SETTING_ROPE_COMPAT);
         options->rope_compat = strcmp(text, "mlx") == 0 ? WE_ROPE_MLX : WE_ROPE_PAPER;

@@ -80,6 +80,8 @@ static const struct we_setting table[WE_NUM_SETTINGS] = {
      WE_SETTING_INTEGER, 1, 4096, NULL, NULL, "N", "threads (the processors that the process may use)"},
     {WE_SETTING_PRECISION, "precision", "--precision", NULL, {"WHISPERENGINE_PRECISION"}, WE_GROUP_DEVICE,
      WE_SETTING_CHOICE, 0, 0, "exact|fast", "fast", "NAME", "exact (float32 throughout) or fast"},
+    {WE_SETTING_REPACK, "repack", "--repack", NULL, {"WHISPERENGINE_REPACK"}, WE_GROUP_DEVICE,
+     WE_SETTING_SWITCH, 0, 0, NULL, "1", "0|1", "0: weights stay in the mapped files: less memory, slower decode"},
     {WE_SETTING_ROPE_COMPAT, "rope_compat", "--rope-compat", NULL, {"WHISPERENGINE_ROPE_COMPAT"}, WE_GROUP_DEVICE,
      WE_SETTING_CHOICE, 0, 0, "paper|mlx", "paper", "NAME",
      "longrope factors: by the length of the prompt (paper) or always long (mlx)"},

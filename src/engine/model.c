@@ -221,6 +221,8 @@ static we_status load(struct we_model *m, const struct we_model_options *options
     struct we_load_options load_options = we_default_load_options(&m->decoder, &m->layout);
     load_options.threads = options->threads;
     load_options.isa = options->isa;
+    load_options.weights_mapped = true;
+    load_options.no_repack = options->no_repack;
     if (options->max_sequences)
         load_options.max_spans = options->max_sequences;
     if (options->precision)

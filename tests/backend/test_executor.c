@@ -190,7 +190,8 @@ static void machine_open(struct machine *m, struct test_network *network, const 
                                          &m->arena, &m->layout, &error), WE_OK);
     struct we_load_options options = {.decoder = &network->decoder, .layout = &m->layout, .num_pages = m->num_pages,
                                       .max_rows = 1200, .max_spans = MAX_SPANS, .max_logit_rows = 1200, .threads = threads,
-                                      .isa = isa, .precision = precision};
+                                      .isa = isa, .precision = precision,
+                                      .no_repack = threads % 2}; /* which changes no bit */
     if (we_backend_cpu.load(&options, &m->executor, &error) != WE_OK)
         fail_msg("%s", error.message);
     for (uint32_t i = 0; i < MAX_PAGES; i++)

@@ -1,5 +1,5 @@
 /* Every kernel of every instruction set that this machine has, against float64. */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/strips.h"
 
 #include "cases.h"
 #include "random.h"
@@ -76,6 +76,19 @@ static const struct arithmetic arithmetics[] = {
     {WE_PRECISION_FAST, WE_PHASE_PREFILL, 4e-3},
 };
 
+/* All rows in strips; NULL where there are none for the matrix. */
+static uint8_t *make_strips(const struct we_cpu_kernels *kernels, const struct we_cpu_matrix *m)
+{
+    const uint32_t lanes = kernels->strip_rows;
+    if (lanes == 0 || !we_cpu_has_strips(m))
+        return NULL;
+    const size_t bytes = we_cpu_strip_bytes(m, lanes);
+    uint8_t *strips = aligned_alloc(64, (m->linear->rows + lanes - 1) / lanes * bytes);
+    for (uint32_t row = 0; row < m->linear->rows; row += lanes)
+        kernels->make_strip(m, row, 0, m->linear->in >> m->group_shift, strips + row / lanes * bytes);
+    return strips;
+}
+
 static void check_arithmetic(const struct we_cpu_kernels *kernels, const struct test_weights *w, const struct we_linear *view,
                              const struct arithmetic *arithmetic, const float *x, uint64_t *seed)
 {
@@ -96,13 +109,15 @@ static void check_arithmetic(const struct we_cpu_kernels *kernels, const struct 
         fail_msg("%s, precision %d, phase %d: %u bits, group %u, %s scales, %u x %u: error %g", kernels->name,
                  arithmetic->precision, arithmetic->phase, view->bits, view->group_size, we_dtype_name(view->dtype), view->rows,
                  view->in, found);
-    /* Any number of tokens, any part of the rows: the same bits. */
+    /* Any number of tokens, any part of the rows, brought into strips or not: the same bits. */
+    uint8_t *strips = make_strips(kernels, &m);
     for (size_t n = 0; n < sizeof token_counts / sizeof *token_counts; n++) {
         uint32_t tokens = token_counts[n], from = random_u32(seed) % view->rows,
                  count = 1 + random_u32(seed) % (view->rows - from);
         uint32_t begin = MOST_TOKENS - tokens;
         size_t part_bytes;
         uint8_t *part = pack(form, x + (size_t)begin * view->in, tokens, view->in, &part_bytes);
+        m.strips = n % 2 ? NULL : strips;
         form->multiply(&m, from, count, part, part_bytes, tokens, some, count, panel);
         free(part);
         for (uint32_t t = 0; t < tokens; t++)
@@ -112,7 +127,7 @@ static void check_arithmetic(const struct we_cpu_kernels *kernels, const struct 
                          kernels->name, arithmetic->precision, arithmetic->phase, view->bits, view->group_size, view->rows,
                          view->in, tokens, from, count, MOST_TOKENS);
     }
-    free(panel), free(packed), free(all), free(some);
+    free(panel), free(packed), free(all), free(some), free(strips);
 }
 
 static void check_product(const struct we_cpu_kernels *kernels, const struct test_weights *w, const struct we_linear *view,

@@ -19,7 +19,7 @@ enum {
     WE_CPU_PANEL_STRIDE = WE_CPU_BLOCK + 16, /* not a power of two, so that rows do not share cache sets */
     WE_CPU_PIECE_ROWS = 128,                 /* most rows of weights and tokens of one piece of a product */
     WE_CPU_PIECE_TOKENS = 512,
-    WE_CPU_PANEL_BYTES = 336 * 1024, /* scratch memory of a product */
+    WE_CPU_PANEL_BYTES = 384 * 1024, /* scratch memory of a product */
     WE_CPU_MOST_BLOCK_ROWS = 16,
     WE_CPU_ATTEND_ROWS = 8,     /* most queries that share a pass over keys and values; */
     WE_CPU_ATTEND_F32_ROWS = 6, /* of float32 */
@@ -62,8 +62,9 @@ enum we_cpu_form {
     WE_CPU_FORM_PLANES_NIBBLES, /* of 4 bits, */
     WE_CPU_FORM_PLANES_THREES, /* of 3, */
     WE_CPU_FORM_PLANES_CRUMBS, /* of 2 */
+    WE_CPU_FORM_STRIP_BYTES,   /* the same for strips, of 8 bits, */
+    WE_CPU_FORM_STRIP_NIBBLES, /* and of 4 */
     WE_CPU_FORM_BF16,          /* tiles of bfloat16 for many rows */
-    WE_CPU_FORM_BF16_NIBBLES,
     WE_CPU_FORM_COUNT
 };
 
@@ -74,12 +75,14 @@ struct we_cpu_matrix {
     size_t row_bytes;         /* of data */
     size_t group_row_bytes;   /* of scales, and of biases where the mode has them */
     uint32_t group_shift;     /* log2 of group_size */
+    const uint8_t *strips;    /* all rows in strips (strips.h); NULL: as the file has them */
     enum we_cpu_form form[2]; /* by phase: how it is multiplied */
 };
 
 struct we_cpu_form_kernels {
     uint32_t piece_rows;   /* of weights in a piece of the work, if there are enough */
     uint32_t piece_tokens; /* most tokens in a piece */
+    uint32_t unit_rows;    /* pieces begin at a multiple of so many rows */
     uint32_t block_rows;   /* rows that are packed together, at most WE_CPU_MOST_BLOCK_ROWS; 0: this set lacks the form */
     /* Bytes of one row of `width` values; a block takes block_rows times as many. A multiple of 64. */
     size_t (*row_bytes)(uint32_t width);
@@ -135,6 +138,10 @@ struct we_cpu_kernels {
     const char *name;
     struct we_cpu_form_kernels forms[WE_CPU_FORM_COUNT];
     bool int16_bits; /* INT16 takes weights of any width, not only of 4 and 8 bits */
+
+    /* Strips of quantised weights; strip_rows 0: none. Groups [group, group + groups) of rows [first, first + strip_rows). */
+    uint32_t strip_rows;
+    void (*make_strip)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t group, uint32_t groups, uint8_t *out);
 
     /* A row of a matrix as floats, in natural order. */
     void (*unpack_row)(const struct we_cpu_matrix *matrix, uint32_t row, float *out);

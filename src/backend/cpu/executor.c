@@ -227,6 +227,7 @@ static void unload(struct we_executor *e)
     if (e == NULL)
         return;
     we_pool_free(e->pool);
+    we_cpu_residence_close(&e->residence);
     for (void *block = e->allocations, *next; block; block = next) {
         next = *(void **)block;
         free(block);
@@ -260,11 +261,19 @@ static we_status load(const struct we_load_options *options, struct we_executor 
         unload(e);
         return status;
     }
+    we_cpu_residence_open(&e->plan, options, &e->residence);
     *executor = e;
     return WE_OK;
 }
 
 /* ---- batches ---- */
+
+/* Seconds of a batch in which weights are brought in: a part of what the last one took, so that no token waits for long. */
+static double settling(const struct we_executor *e)
+{
+    const double least = 0.002, share = 0.5, most = 0.05, seconds = e->batch_seconds * share;
+    return seconds < least ? least : seconds > most ? most : seconds;
+}
 
 static we_status check_pages(const struct we_executor *e, const struct we_span *s, uint32_t index, struct we_error *error)
 {
@@ -361,7 +370,10 @@ static we_status submit(struct we_executor *e, const struct we_batch *batch, uin
         return status;
     for (int i = 0; i < WE_CPU_CURSORS; i++)
         atomic_store_explicit(&e->cursors[i].value, 0, memory_order_relaxed);
+    const double begin = we_clock();
+    e->residence.deadline = begin + settling(e);
     we_pool_run(e->pool, we_cpu_walk, e);
+    e->batch_seconds = we_clock() - begin;
     e->pending = true;
     e->ticket++;
     if (ticket)

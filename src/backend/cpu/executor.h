@@ -4,6 +4,7 @@
 #define WE_BACKEND_CPU_EXECUTOR_H
 
 #include "backend/cpu/plan.h"
+#include "backend/cpu/residence.h"
 #include "base/pool.h"
 
 #include <stdalign.h>
@@ -84,6 +85,8 @@ struct we_executor {
     struct we_load_options options;
     const struct we_cpu_kernels *kernels;
     struct we_cpu_plan plan;
+    struct we_cpu_residence residence;
+    double batch_seconds; /* that the last batch took */
     struct we_pool *pool;
     uint32_t threads;
     void *allocations; /* everything below, as a list */

@@ -25,9 +25,14 @@ void KERNEL(pack_int16)(const float *const *rows, uint32_t num_rows, uint32_t wi
 void KERNEL(pack_int16_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
 void KERNEL(multiply_int16)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                             uint32_t tokens, float *out, size_t out_stride, void *panel);
+void KERNEL(make_strip)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t group, uint32_t groups, uint8_t *out);
+size_t KERNEL(strip_bytes)(uint32_t width);
+void KERNEL(pack_strip_bytes)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(pack_strip_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
+void KERNEL(multiply_strips)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
+                             uint32_t tokens, float *out, size_t out_stride, void *panel);
 size_t KERNEL(bf16_bytes)(uint32_t width);
 void KERNEL(pack_bf16)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
-void KERNEL(pack_bf16_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out);
 void KERNEL(multiply_bf16)(const struct we_cpu_matrix *matrix, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                            uint32_t tokens, float *out, size_t out_stride, void *panel);
 #if !defined(WE_CPU_PLAIN) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)

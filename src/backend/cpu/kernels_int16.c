@@ -1,14 +1,11 @@
 /* Quantised weights times activations of 16-bit integers: sums of integer products are exact within a group, and only the
- * groups' sums are added in float32. The weights stay packed and are read once, from end to end, for up to MOST tokens.
- *
- * A packed row: the integers, in the weights' order; then for groups of 32, 64 and 128 their scales and their sums (of the
- * rounded values), so that w . x = sum over groups of scale_w * scale_x * (q_w . q_x) + bias_w * sum_x. */
-#include "backend/cpu/kernels.h"
+ * groups' sums are added in float32. The weights stay packed and are read once, from end to end, for up to MOST tokens. The
+ * integers of the activations are in the weights' order. */
+#include "backend/cpu/kernels_integers.h"
 
 #ifdef HAS_INT16
 
 enum {
-    UNIT = 128,        /* values with one scale */
     CHUNK = 8 * LANES, /* values in a vector of nibbles */
     HALF = 2 * LANES,  /* values in a vector of int16 */
     ROWS = 4,          /* that go side by side */
@@ -18,63 +15,17 @@ enum {
     GROUPS = WE_CPU_BLOCK / 32 + LANES
 };
 
-static size_t padded(uint32_t width)
-{
-    return ((size_t)width + UNIT - 1) / UNIT * UNIT;
-}
-
-/* Where the values for groups of 1 << shift begin, in floats after the integers: scales, then sums. */
-INLINE size_t groups_at(size_t width, int shift)
-{
-    size_t at = 0;
-    for (int s = 5; s < shift; s++)
-        at += 2 * (width >> s);
-    return at;
-}
-
 size_t KERNEL(int16_bytes)(uint32_t width)
 {
-    size_t p = padded(width), floats = groups_at(p, 8) + LANES;
-    return (p * sizeof(int16_t) + floats * sizeof(float) + 63) / 64 * 64 + 64;
+    return integer_bytes(width);
 }
 
 /* ---- packing ---- */
 
-static float largest(const float *x)
-{
-    vf most = v_zero();
-    for (uint32_t i = 0; i < UNIT; i += LANES) {
-        vf v = v_load(x + i);
-        most = v_max(most, v_max(v, v_sub(v_zero(), v)));
-    }
-    return v_max_lane(most);
-}
-
 static void pack_unit(const bool nibbles, const float *x, size_t at, size_t width, int16_t *q, float *floats)
 {
     int16_t natural[UNIT];
-    const float most = largest(x), scale = most / 32767.0f;
-    const vf inverse = v_set1(most > 0 ? 32767.0f / most : 0.0f);
-    for (uint32_t i = 0; i < UNIT; i += LANES)
-        v_store_i16(natural + i, v_mul(v_load(x + i), inverse));
-    float sums[4];
-    for (uint32_t g = 0; g < 4; g++) {
-        int32_t sum = 0;
-        for (uint32_t i = 0; i < 32; i++)
-            sum += natural[32 * g + i];
-        sums[g] = (float)sum;
-    }
-    for (int shift = 5; shift <= 7; shift++) {
-        float *scales = floats + groups_at(width, shift) + (at >> shift), *group_sums = scales + (width >> shift);
-        const uint32_t each = 1u << (shift - 5);
-        for (uint32_t g = 0; g < 4 / each; g++) {
-            float sum = 0;
-            for (uint32_t i = 0; i < each; i++)
-                sum += sums[g * each + i];
-            scales[g] = scale;
-            group_sums[g] = scale * sum;
-        }
-    }
+    round_unit(32767.0f, x, at, width, natural, floats);
     if (!nibbles) {
         memcpy(q, natural, sizeof natural);
         return;

@@ -1,5 +1,5 @@
 /* Which formats of weights have kernels, and what those need to know of a matrix. */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/strips.h"
 
 static const char *name_of(const struct we_linear *linear)
 {
@@ -94,6 +94,8 @@ static enum we_cpu_form integer_form(const struct we_cpu_kernels *kernels, const
                                                [6] = WE_CPU_FORM_PLANES_BYTES,   [8] = WE_CPU_FORM_PLANES_BYTES};
     if (matrix->linear->mode == WE_QUANT_NONE || matrix->format == WE_CPU_E4M3)
         return WE_CPU_FORM_F32;
+    if (kernels->strip_rows && we_cpu_has_strips(matrix))
+        return matrix->format == WE_CPU_NIBBLES ? WE_CPU_FORM_STRIP_NIBBLES : WE_CPU_FORM_STRIP_BYTES;
     if (kernels->forms[planes[matrix->linear->bits]].block_rows)
         return planes[matrix->linear->bits];
     if (matrix->format == WE_CPU_E2M1 || (matrix->format == WE_CPU_BITS && !kernels->int16_bits))
@@ -108,7 +110,7 @@ enum we_cpu_form we_cpu_form_of(const struct we_cpu_kernels *kernels, const stru
     const enum we_cpu_form exact = nibbles ? WE_CPU_FORM_F32_NIBBLES : WE_CPU_FORM_F32;
     enum we_cpu_form wanted = exact;
     if (precision == WE_PRECISION_FAST && phase == WE_PHASE_PREFILL)
-        wanted = nibbles ? WE_CPU_FORM_BF16_NIBBLES : WE_CPU_FORM_BF16;
+        wanted = WE_CPU_FORM_BF16;
     else if (precision == WE_PRECISION_FAST)
         wanted = integer_form(kernels, matrix);
     return wanted == WE_CPU_FORM_F32 || kernels->forms[wanted].block_rows == 0 ? exact : wanted;

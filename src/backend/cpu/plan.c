@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { MOST_MATRICES = 6 }; /* of a block */
+
 static we_status check_vector(const struct we_vector *vector, const char *what, struct we_error *error)
 {
     if (vector->data && !we_dtype_is_float(vector->dtype))
@@ -57,8 +59,10 @@ static we_status make_matrix(const struct we_load_options *options, const struct
     return status;
 }
 
-static void want_form(const struct we_cpu_matrix *m, bool wanted[2][WE_CPU_FORM_COUNT])
+/* A matrix that products read: with activations in its forms. */
+static void want(struct we_cpu_plan *plan, struct we_cpu_matrix *m, bool wanted[2][WE_CPU_FORM_COUNT])
 {
+    plan->weights[plan->num_weights++] = m;
     wanted[WE_PHASE_PREFILL][m->form[WE_PHASE_PREFILL]] = true;
     wanted[WE_PHASE_DECODE][m->form[WE_PHASE_DECODE]] = true;
 }
@@ -155,10 +159,10 @@ static we_status plan_attention(const struct we_load_options *options, struct we
         (status = make_matrix(options, plan, &b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
         (status = plan_state(options->layout, a, b->block->state, b, error)) != WE_OK)
         return status;
-    want_form(&b->q, plan->hidden_forms);
-    want_form(&b->k, plan->hidden_forms);
-    want_form(&b->v, plan->hidden_forms);
-    want_form(&b->o, plan->inner_forms);
+    want(plan, &b->q, plan->hidden_forms);
+    want(plan, &b->k, plan->hidden_forms);
+    want(plan, &b->v, plan->hidden_forms);
+    want(plan, &b->o, plan->inner_forms);
     widen(&plan->q, q_width);
     widen(&plan->k, k_width);
     widen(&plan->v, v_width);
@@ -185,9 +189,9 @@ static we_status plan_feed_forward(const struct we_load_options *options, struct
         (status = make_matrix(options, plan, &b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
         return status;
     if (b->gate.linear)
-        want_form(&b->gate, plan->hidden_forms);
-    want_form(&b->up, plan->hidden_forms);
-    want_form(&b->down, plan->inner_forms);
+        want(plan, &b->gate, plan->hidden_forms);
+    want(plan, &b->up, plan->hidden_forms);
+    want(plan, &b->down, plan->inner_forms);
     widen(&plan->inner, inner);
     return WE_OK;
 }
@@ -241,9 +245,9 @@ static we_status plan_shared_experts(const struct we_load_options *options, stru
         (status = make_matrix(options, plan, &b->shared_up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->shared_down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
         return status;
-    want_form(&b->shared_gate_proj, plan->hidden_forms);
-    want_form(&b->shared_up, plan->hidden_forms);
-    want_form(&b->shared_down, plan->inner_forms);
+    want(plan, &b->shared_gate_proj, plan->hidden_forms);
+    want(plan, &b->shared_up, plan->hidden_forms);
+    want(plan, &b->shared_down, plan->inner_forms);
     widen(&plan->inner, inner);
     return WE_OK;
 }
@@ -268,9 +272,9 @@ static we_status plan_moe(const struct we_load_options *options, struct we_cpu_p
     be_exact(plan, &b->router);
     be_exact(plan, &b->shared_gate);
     if (b->gate.linear)
-        want_form(&b->gate, b->expert_forms);
-    want_form(&b->up, b->expert_forms);
-    want_form(&b->down, b->expert_inner_forms);
+        want(plan, &b->gate, b->expert_forms);
+    want(plan, &b->up, b->expert_forms);
+    want(plan, &b->down, b->expert_inner_forms);
     for (int p = 0; p < 2; p++)
         for (int form = 0; form < WE_CPU_FORM_COUNT; form++) {
             plan->expert_forms[p][form] = plan->expert_forms[p][form] || b->expert_forms[p][form];
@@ -346,7 +350,7 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
             WE_OK ||
         (status = check_norm(&d->norm, d->hidden_size, "the last norm", error)) != WE_OK)
         return status;
-    want_form(&plan->head, plan->hidden_forms);
+    want(plan, &plan->head, plan->hidden_forms);
     for (uint32_t i = 0; i < d->num_layers; i++)
         if ((status = plan_layer(options, plan, &d->layers[i], error)) != WE_OK) {
             we_error_prefix(error, "layer %u", i);
@@ -373,7 +377,8 @@ we_status we_cpu_plan_make(const struct we_load_options *options, const struct w
     plan->blocks = calloc(blocks + 1, sizeof *plan->blocks);
     plan->steps = calloc(steps + 1, sizeof *plan->steps);
     plan->ropes = calloc(blocks + 1, sizeof *plan->ropes);
-    we_status status = plan->blocks && plan->steps && plan->ropes ? plan_decoder(options, plan, error)
+    plan->weights = calloc(MOST_MATRICES * blocks + 1, sizeof *plan->weights);
+    we_status status = plan->blocks && plan->steps && plan->ropes && plan->weights ? plan_decoder(options, plan, error)
                                                                   : we_error_memory(error, "the plan of the decoder");
     if (status != WE_OK)
         we_cpu_plan_free(plan);
@@ -385,5 +390,6 @@ void we_cpu_plan_free(struct we_cpu_plan *plan)
     free(plan->blocks);
     free(plan->steps);
     free(plan->ropes);
+    free(plan->weights);
     *plan = (struct we_cpu_plan){0};
 }

@@ -38,6 +38,8 @@ struct we_cpu_plan {
     const struct we_rope **ropes; /* the distinct ones */
     uint32_t num_blocks, num_steps, num_ropes;
     struct we_cpu_matrix embed, head;
+    struct we_cpu_matrix **weights; /* (num_weights): those that products read, in the order in which they do */
+    uint32_t num_weights;
     uint32_t prune_block;                       /* the last attention: rows without output go no further; UINT32_MAX: none */
     bool hidden_forms[2][WE_CPU_FORM_COUNT];    /* by phase: in which the stream is wanted; */
     bool inner_forms[2][WE_CPU_FORM_COUNT];     /* and what o_proj and down_proj read */
@@ -49,7 +51,7 @@ struct we_cpu_plan {
     uint32_t max_head_dim, max_v_head_dim, max_pairs;
 };
 
-/* Checks everything; allocates the three arrays, which we_cpu_plan_free releases. */
+/* Checks everything; allocates the arrays, which we_cpu_plan_free releases. */
 we_status we_cpu_plan_make(const struct we_load_options *options, const struct we_cpu_kernels *kernels,
                            struct we_cpu_plan *plan, struct we_error *error);
 void we_cpu_plan_free(struct we_cpu_plan *plan);

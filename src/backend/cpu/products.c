@@ -38,8 +38,8 @@ static struct cut cut_product(const struct we_cpu_worker *w, const struct we_cpu
     }
     wanted = least(wanted, all_rows * cut.token_pieces / (w->executor->threads * PIECES_PER_WORKER));
     wanted = least(wanted, WE_CPU_PIECE_VALUES / least(tokens, cut.tokens));
-    const uint32_t unit = block > 1 ? 32 : 8; /* fewer leave a panel half empty */
-    cut.rows = wanted < unit ? unit : wanted / (unit / 2) * (unit / 2);
+    const uint32_t unit = kernels->unit_rows; /* fewer leave a panel half empty */
+    cut.rows = wanted < unit ? unit : wanted / unit * unit;
     cut.row_pieces = ceil_div(rows, cut.rows);
     return cut;
 }

@@ -8,6 +8,7 @@
 #ifndef WE_BACKEND_CPU_SIMD_H
 #define WE_BACKEND_CPU_SIMD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

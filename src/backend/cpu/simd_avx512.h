@@ -169,11 +169,14 @@ INLINE void v_prefetch(const void *p, size_t ahead)
 {
     _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T0);
 }
+/* Into the second-level cache. */
+INLINE void v_prefetch_far(const void *p, size_t ahead)
+{
+    _mm_prefetch((const void *)((uintptr_t)p + ahead), _MM_HINT_T1);
+}
 
 #if defined(__AVX512BF16__)
 #define HAS_BF16
-/* The value that stands at position i of 64: the reverse of NIBBLE_POSITION. */
-#define NIBBLE_SOURCE(i) (8 * ((i) & 7) + 4 * ((i) >> 3 & 1) + (i) / 16)
 #endif
 #if defined(__AMX_BF16__)
 #define HAS_TILES
@@ -271,5 +274,70 @@ INLINE vh h_bits(const struct bits_plan *plan, const void *p)
 {
     __m512i raw = _mm512_castsi256_si512(_mm256_maskz_loadu_epi8(plan->load, p));
     return _mm512_and_si512(_mm512_srlv_epi16(_mm512_permutexvar_epi8(plan->bytes, raw), plan->shifts), plan->mask);
+}
+#endif
+
+/* LANES vectors: rows become columns. */
+INLINE void i_transpose(vi v[LANES])
+{
+    vi a[16];
+    _Pragma("GCC unroll 16")
+    for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        a[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    _Pragma("GCC unroll 16")
+    for (int i = 0; i < 16; i += 4) {
+        v[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+        v[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+        v[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+        v[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+    _Pragma("GCC unroll 16")
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+        a[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
+        a[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+        a[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
+    }
+    _Pragma("GCC unroll 16")
+    for (int i = 0; i < 8; i++) {
+        v[i] = _mm512_shuffle_i32x4(a[i], a[i + 8], 0x88);
+        v[i + 8] = _mm512_shuffle_i32x4(a[i], a[i + 8], 0xDD);
+    }
+}
+
+#if defined(__AVX512VNNI__)
+#define HAS_STRIPS
+INLINE vi i_zero(void) { return _mm512_setzero_si512(); }
+INLINE vi i_load(const void *p) { return _mm512_loadu_si512(p); }
+INLINE void i_store(void *p, vi v) { _mm512_storeu_si512(p, v); }
+/* The first n 32-bit words, n <= LANES; the others are 0 and not touched. */
+INLINE vi i_load_n(const void *p, size_t n) { return _mm512_maskz_loadu_epi32(v_first(n), p); }
+/* As many 16-bit words, each in 32 bits; and the low halves of all lanes. */
+INLINE vi i_load_u16_n(const void *p, size_t n) { return _mm512_cvtepu16_epi32(v_load_16_n(p, n)); }
+INLINE void i_store_u16(void *p, vi v) { _mm256_storeu_si256((__m256i_u *)p, _mm512_cvtepi32_epi16(v)); }
+INLINE vi i_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+INLINE vi i_shift_left(vi v, int n) { return _mm512_slli_epi32(v, (unsigned)n); }
+/* Four bytes, in every lane. */
+INLINE vi i_repeat(const void *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+/* The low, and the high nibble of each byte. */
+INLINE vi i_low_nibbles(vi v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
+INLINE vi i_high_nibbles(vi v) { return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15)); }
+/* Adds to each lane the four products of its bytes: of a without sign, of b with it. */
+INLINE vi i_dot_bytes(vi sum, vi a, vi b) { return _mm512_dpbusd_epi32(sum, a, b); }
+/* 2 * LANES integers n = 256 h + l, h and l bytes with sign. For each 8: nibbles: h0 h2 h4 h6, h1 h3 h5 h7, and so l;
+ * else h0 to h3, l0 to l3, h4 to h7, l4 to l7. */
+INLINE vh h_planes(const bool nibbles, vh n)
+{
+    const __m512i words = _mm512_xor_si512(_mm512_add_epi16(n, _mm512_set1_epi16(128)), _mm512_set1_epi16(128));
+    const __m512i order = nibbles ? _mm512_set4_epi32(0x0E0A0602, 0x0C080400, 0x0F0B0703, 0x0D090501)
+                                  : _mm512_set4_epi32(0x0E0C0A08, 0x0F0D0B09, 0x06040200, 0x07050301);
+    return _mm512_shuffle_epi8(words, order);
 }
 #endif

@@ -1,6 +1,8 @@
 /* The walk of a batch through the network, in phases that all workers share. */
 #include "backend/cpu/executor.h"
 
+#include "base/system.h"
+
 #include <math.h>
 
 enum { ROWS_AT_ONCE = 8 };
@@ -12,6 +14,26 @@ void we_cpu_end_phase(struct we_cpu_worker *w)
         atomic_store_explicit(&w->executor->cursors[(w->phase + 2) % WE_CPU_CURSORS].value, 0, memory_order_relaxed);
     we_pool_barrier(w->executor->pool);
     w->phase++;
+}
+
+/* ---- before all: weights come nearer ---- */
+
+static void settle(struct we_cpu_worker *w)
+{
+    struct we_executor *e = w->executor;
+    struct we_cpu_residence *r = &e->residence;
+    const uint32_t left = r->num_pieces - r->settled;
+    for (uint32_t i; (i = we_cpu_take(w)) < left;) {
+        we_cpu_settle(r, r->settled + i);
+        if (we_clock() >= r->deadline)
+            break;
+    }
+    we_cpu_end_phase(w);
+    if (w->index == 0) {
+        const uint32_t taken = atomic_load_explicit(&e->cursors[(w->phase - 1) % WE_CPU_CURSORS].value, memory_order_relaxed);
+        we_cpu_settled(r, taken < left ? taken : left);
+    }
+    we_cpu_end_phase(w);
 }
 
 /* ---- the first phase: embeddings, and the angles of every row ---- */
@@ -245,6 +267,8 @@ void we_cpu_walk(void *context, uint32_t index)
                                    .stream = e->stream,
                                    .rows = &e->rows};
     struct we_cpu_worker *w = &worker;
+    if (!we_cpu_all_settled(&e->residence))
+        settle(w);
     embed(w);
     for (uint32_t s = 0; s < e->plan.num_steps; s++) {
         const struct we_cpu_step *step = &e->plan.steps[s];
