@@ -171,7 +171,7 @@ we_status we_body_write(const struct we_request *request, const struct we_body_o
         key(body, "stream_options");
         we_buf_append_c(body, "{\"include_usage\": true}");
     }
-    integer(body, "max_tokens", request->max_tokens);
+    integer(body, options->max_completion_tokens ? "max_completion_tokens" : "max_tokens", request->max_tokens);
     write_sampling(body, &request->sampling);
     write_stops(body, request);
     we_buf_append_byte(body, '}');

@@ -6,8 +6,9 @@
 #include "base/error.h"
 
 struct we_body_options {
-    const char *model;  /* NULL: the endpoint chooses */
-    bool without_usage; /* it does not know "stream_options" */
+    const char *model;          /* NULL: the endpoint chooses */
+    bool without_usage;         /* it does not know "stream_options" */
+    bool max_completion_tokens; /* which is what it calls "max_tokens" */
 };
 
 /* Writes what asks for a stream: to /chat/completions where the request has messages, to /completions where it has text. What

@@ -399,8 +399,22 @@ static we_status conclude(struct exchange *x, CURLcode code)
     return we_failure_explain(asked, code, t->reason.data, t->connected, x->received, x->error);
 }
 
-static we_status exchange(struct we_remote *r, const struct we_request *request, const struct we_body_options *options,
-                          struct we_remote_reply *reply, bool *knows_no_usage, struct we_error *error)
+/* What an endpoint that refused a request may take instead: it names the parameter that it does not know. True: another try. */
+static bool adapt(struct we_body_options *options, const struct exchange *x)
+{
+    struct we_str words = we_buf_str(&x->answer);
+    bool *change = we_str_find(words, we_str_c("stream_options"), 0) != SIZE_MAX          ? &options->without_usage
+                   : we_str_find(words, we_str_c("max_completion_tokens"), 0) != SIZE_MAX ? &options->max_completion_tokens
+                                                                                          : NULL;
+    if (change == NULL || *change || (x->transfer.status != 400 && x->transfer.status != 422))
+        return false;
+    *change = true;
+    return true;
+}
+
+/* One request and its answer. *again: it failed, but with the options that are changed now it may not. */
+static we_status exchange(struct we_remote *r, const struct we_request *request, struct we_body_options *options,
+                          struct we_remote_reply *reply, bool *again, struct we_error *error)
 {
     struct exchange x = {.remote = r, .reply = reply, .error = error};
     struct we_buf url = {0}, body = {0};
@@ -419,8 +433,7 @@ static we_status exchange(struct we_remote *r, const struct we_request *request,
                                           .context = &x};
         CURLcode code = we_transfer_run(&r->lines, &x.transfer);
         status = conclude(&x, code);
-        *knows_no_usage = code == CURLE_OK && (x.transfer.status == 400 || x.transfer.status == 422) &&
-                          we_str_find(we_buf_str(&x.answer), we_str_c("stream_options"), 0) != SIZE_MAX;
+        *again = status != WE_OK && code == CURLE_OK && adapt(options, &x);
     }
     if (!x.has_usage)
         reply->generation_tokens = x.pieces;
@@ -437,11 +450,11 @@ we_status we_remote_generate(struct we_remote *r, const struct we_request *reque
 {
     struct we_error own; /* what is said here is used below */
     struct we_body_options options = {.model = r->asked.model};
-    bool knows_no_usage = false;
-    we_status status = exchange(r, request, &options, reply, &knows_no_usage, &own);
-    if (status != WE_OK && knows_no_usage) {
-        options.without_usage = true;
-        status = exchange(r, request, &options, reply, &knows_no_usage, &own);
+    bool again = false;
+    we_status status = exchange(r, request, &options, reply, &again, &own);
+    while (again) {
+        again = false;
+        status = exchange(r, request, &options, reply, &again, &own);
     }
     if (status != WE_OK && error)
         *error = own;

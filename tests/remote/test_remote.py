@@ -164,6 +164,20 @@ class Replies(RemoteCase):
         self.assertEqual((value["text"], value["generation_tokens"], value["prompt_tokens"]), (REPLY, 4, 0))
         self.assertEqual(len(self.server.asked()), 2)
 
+    def test_servers_that_call_it_otherwise(self):
+        def refuse(r):
+            if "max_tokens" in r.body:
+                return r.answer(400, {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}})
+            r.begin()
+            r.event(piece(REPLY, "stop"))
+            return r.end()
+        self.server.fault = on_reply(refuse)
+        self.assertEqual(self.say("--max-tokens", "9"), REPLY + "\n")
+        self.assertEqual([b.get("max_completion_tokens") for b in self.server.asked()], [None, 9])
+        self.server.fault = on_reply(lambda r: r.answer(400, {"error": "stream_options, max_completion_tokens: no"}))
+        self.fails(contains="does not take the request (HTTP 400): stream_options")  # and it is not asked for ever
+        self.assertEqual(len(self.server.asked()), 4)
+
     def test_which_model(self):
         self.server.models = ["org/one", "org/two"]
         self.fails(contains=["has 2 models; which one?", "LLM_CHAT_MODEL", "org/one, org/two"])
