@@ -202,7 +202,7 @@ static void sync_parent(const char *path)
 we_status we_file_writer_commit(struct we_file_writer *w, struct we_error *error)
 {
     we_status status = WE_OK;
-    if (!w->unsynced && fsync(w->fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+    if (fsync(w->fd) != 0 && errno != EINVAL && errno != ENOTSUP)
         status = we_error_errno(error, WE_IO_ERROR, errno, "%s: syncing failed", w->temporary);
     if (close(w->fd) != 0 && status == WE_OK)
         status = we_error_errno(error, WE_IO_ERROR, errno, "%s: closing failed", w->temporary);
@@ -210,8 +210,7 @@ we_status we_file_writer_commit(struct we_file_writer *w, struct we_error *error
     if (status == WE_OK && rename(w->temporary, w->path) != 0)
         status = we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be renamed to %s", w->temporary, w->path);
     if (status == WE_OK) {
-        if (!w->unsynced)
-            sync_parent(w->path);
+        sync_parent(w->path);
         free(w->temporary);
         w->temporary = NULL;
     }
@@ -232,27 +231,16 @@ void we_file_writer_abort(struct we_file_writer *w)
     *w = (struct we_file_writer){.fd = -1};
 }
 
-static we_status write_file(const char *path, struct we_str data, bool unsynced, struct we_error *error)
+we_status we_file_write(const char *path, struct we_str data, struct we_error *error)
 {
     struct we_file_writer writer;
     we_status status = we_file_writer_begin(&writer, path, error);
-    writer.unsynced = unsynced;
     if (status == WE_OK)
         status = we_file_writer_write(&writer, data.data, data.length, error);
     if (status == WE_OK)
         status = we_file_writer_commit(&writer, error);
     we_file_writer_abort(&writer);
     return status;
-}
-
-we_status we_file_write(const char *path, struct we_str data, struct we_error *error)
-{
-    return write_file(path, data, false, error);
-}
-
-we_status we_file_write_unsynced(const char *path, struct we_str data, struct we_error *error)
-{
-    return write_file(path, data, true, error);
 }
 
 bool we_path_exists(const char *path)

@@ -28,15 +28,11 @@ we_status we_file_read(const char *path, size_t limit, struct we_buf *buf, struc
  * keeps its permissions, and a link to it stays a link. */
 we_status we_file_write(const char *path, struct we_str data, struct we_error *error);
 
-/* The same without waiting for the disk: see we_file_writer.unsynced. */
-we_status we_file_write_unsynced(const char *path, struct we_str data, struct we_error *error);
-
 /* The same in pieces, for large files: begin, write..., then commit or abort (which removes the temporary file). */
 struct we_file_writer {
     int fd;
     char *path, *temporary;
     uint64_t written;
-    bool unsynced; /* set after begin: the commit does not wait for the disk. For what can be made again from what is there. */
 };
 we_status we_file_writer_begin(struct we_file_writer *writer, const char *path, struct we_error *error);
 we_status we_file_writer_write(struct we_file_writer *writer, const void *data, size_t size, struct we_error *error);

@@ -31,7 +31,6 @@ static we_status copy_file(const char *from, const char *to, struct we_error *er
     if (status != WE_OK)
         return status;
     status = we_file_writer_begin(&writer, to, error);
-    writer.unsynced = true;
     if (status == WE_OK)
         status = we_file_writer_write(&writer, map.data, map.size, error);
     if (status == WE_OK)

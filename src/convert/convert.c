@@ -42,7 +42,7 @@ static we_status write_text(struct source *s, const char *directory, const char 
                             struct we_error *error)
 {
     char *path = we_path_join(&s->arena, directory, name);
-    we_status status = path ? we_file_write_unsynced(path, we_buf_str(out), error) : we_error_memory(error, name);
+    we_status status = path ? we_file_write(path, we_buf_str(out), error) : we_error_memory(error, name);
     we_buf_clear(out);
     return status;
 }

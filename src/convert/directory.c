@@ -56,7 +56,7 @@ static we_status write_config(const struct we_checkpoint *c, const struct we_new
     if (status == WE_OK)
         status = we_checkpoint_write_config(c, generation.json, model, &out, error);
     if (status == WE_OK)
-        status = we_file_write_unsynced(path, we_buf_str(&out), error);
+        status = we_file_write(path, we_buf_str(&out), error);
     we_buf_free(&out);
     return status;
 }

@@ -1,6 +1,5 @@
 /* A directory is built beside its final place, under a name that is the same each time, so that the next run finds what an
- * interrupted one has left. A lock on it tells a leftover from the work of a process that still runs. Nobody waits for the
- * disk: what a power failure takes can be made again, and a file that is too short is refused when it is loaded. */
+ * interrupted one has left. A lock on it tells a leftover from the work of a process that still runs. */
 #include "convert/convert.h"
 
 #include "base/fs.h"
@@ -136,13 +135,29 @@ we_status we_output_check_space(const struct we_output *o, uint64_t bytes, struc
                         we_bytes_text(bytes, need), we_bytes_text(free_bytes, there));
 }
 
+/* The folder that holds the new one: its entry must be on the disk too. Not every file system can; that is no error. */
+static void sync_parent(const struct we_output *o)
+{
+    size_t length = (size_t)(we_path_base(o->path) - o->path);
+    char *parent = length > 1 ? strndup(o->path, length - 1) : strdup(length ? "/" : ".");
+    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    free(parent);
+}
+
 we_status we_output_commit(struct we_output *o, struct we_error *error)
 {
+    if (fsync(o->lock) != 0 && errno != EINVAL && errno != ENOTSUP)
+        return we_error_errno(error, WE_IO_ERROR, errno, "%s: syncing failed", o->temporary);
     we_status status = refuse_existing(o, error); /* rename would take the place of an empty directory */
     if (status != WE_OK)
         return status;
     if (rename(o->temporary, o->path) != 0)
         return we_error_errno(error, WE_IO_ERROR, errno, "%s: cannot be renamed to %s", o->temporary, o->path);
+    sync_parent(o);
     close(o->lock);
     o->lock = -1;
     return WE_OK;

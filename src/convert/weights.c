@@ -211,8 +211,6 @@ static we_status write_shard(struct writing *w, const char *path, size_t first, 
 {
     static const char *const metadata[] = {"format", "mlx", NULL};
     we_status status = we_safetensors_writer_new(path, &w->writer, w->error);
-    if (status == WE_OK)
-        we_safetensors_writer_unsynced(w->writer);
     for (size_t i = first; i < end && status == WE_OK; i++)
         status = declare(w, &w->weights->list[i]);
     if (status == WE_OK)
@@ -299,7 +297,7 @@ static we_status write_index(struct writing *w, const char *path, uint64_t shard
         we_buf_printf(&out, ": \"%s\"", file);
     }
     we_buf_append_c(&out, "\n    }\n}\n");
-    we_status status = out.failed ? we_error_memory(w->error, path) : we_file_write_unsynced(path, we_buf_str(&out), w->error);
+    we_status status = out.failed ? we_error_memory(w->error, path) : we_file_write(path, we_buf_str(&out), w->error);
     we_buf_free(&out);
     free(entries);
     return status;

@@ -44,8 +44,6 @@ we_status we_safetensors_writer_begin(struct we_safetensors_writer *writer, cons
                                       struct we_error *error);
 we_status we_safetensors_writer_write(struct we_safetensors_writer *writer, const void *data, size_t size,
                                       struct we_error *error);
-/* Before begin: the commit will not wait for the disk. */
-void we_safetensors_writer_unsynced(struct we_safetensors_writer *writer);
 we_status we_safetensors_writer_commit(struct we_safetensors_writer *writer, struct we_error *error);
 void we_safetensors_writer_free(struct we_safetensors_writer *writer); /* removes what was not committed */
 

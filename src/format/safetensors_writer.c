@@ -19,7 +19,7 @@ struct we_safetensors_writer {
     size_t count, capacity;
     uint64_t declared, written; /* bytes of data */
     struct we_file_writer file;
-    bool begun, unsynced;
+    bool begun;
 };
 
 we_status we_safetensors_writer_new(const char *path, struct we_safetensors_writer **writer, struct we_error *error)
@@ -35,11 +35,6 @@ we_status we_safetensors_writer_new(const char *path, struct we_safetensors_writ
     w->file.fd = -1;
     *writer = w;
     return WE_OK;
-}
-
-void we_safetensors_writer_unsynced(struct we_safetensors_writer *w)
-{
-    w->unsynced = true;
 }
 
 we_status we_safetensors_writer_declare(struct we_safetensors_writer *w, const char *name, enum we_dtype dtype,
@@ -109,7 +104,6 @@ we_status we_safetensors_writer_begin(struct we_safetensors_writer *w, const cha
     we_status status = out.failed ? we_error_memory(error, w->path) : we_file_writer_begin(&w->file, w->path, error);
     if (status == WE_OK) {
         w->begun = true;
-        w->file.unsynced = w->unsynced;
         uint64_t length = out.length - 8;
         for (int i = 0; i < 8; i++)
             out.data[i] = (char)(length >> 8 * i);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* Syncing takes long on some disks and is not what these tests are about (they write files of their own). */
+/* Syncing takes long on some disks and is not what these tests are about. */
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
