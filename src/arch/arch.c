@@ -25,6 +25,8 @@ const struct we_model_type we_model_types[] = {
     {"internlm2", &we_family_internlm2, NULL},
     {"internlm3", &we_family_internlm3, NULL},
     {"iquestcoder", &we_family_llama, NULL},
+    {"lfm2", &we_family_lfm2, NULL},
+    {"lfm2_moe", &we_family_lfm2_moe, NULL},
     {"llama", &we_family_llama, NULL},
     {"llava", &we_family_llama, we_text_part_mistral3},
     {"mimo", &we_family_mimo, NULL},
@@ -57,7 +59,8 @@ const struct we_model_type we_model_types[] = {
 
 const char *we_block_kind_name(enum we_block_kind kind)
 {
-    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention", "feed-forward", "mixture of experts"};
+    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention", "feed-forward", "mixture of experts",
+                                                           "short convolution"};
     return names[kind];
 }
 

@@ -123,6 +123,28 @@ we_status we_bind_vector(const struct we_arch_source *source, const char *module
     return bind_vector(source, module, suffix, count, length, vector, error);
 }
 
+we_status we_bind_taps(const struct we_arch_source *source, const char *module, uint32_t count, uint32_t length,
+                       struct we_vector *vector, struct we_error *error)
+{
+    const struct we_tensor *tensor;
+    if (module == NULL)
+        return we_error_memory(error, "the name of a module");
+    we_status status = find(source, module, "weight", &tensor, error);
+    if (status != WE_OK)
+        return status;
+    char expected[64];
+    snprintf(expected, sizeof expected, "[%u, %u, 1]", count, length);
+    if (tensor == NULL)
+        return missing(source, module, "weight", expected, error);
+    if (!has_shape(tensor, count, length, 1))
+        return wrong_shape(source, tensor, expected, error);
+    if (!we_dtype_is_float(tensor->dtype))
+        return we_error_set(error, WE_UNSUPPORTED, "%s: tensor %.*s has the type %s, where F32, F16 or BF16 was expected",
+                            tensor->file, WE_STR_ARG(tensor->name), we_dtype_name(tensor->dtype));
+    *vector = (struct we_vector){tensor->data, tensor->dtype, count * length};
+    return WE_OK;
+}
+
 bool we_bind_exists(const struct we_arch_source *source, const char *module, const char *suffix)
 {
     char name[300];

@@ -20,6 +20,9 @@ we_status we_bind_linear(const struct we_arch_source *source, const char *module
 /* module.suffix (length), or with a count (count, length). */
 we_status we_bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
                          uint32_t length, struct we_vector *vector, struct we_error *error);
+/* module.weight of a convolution of each value by itself: (count, length, 1). */
+we_status we_bind_taps(const struct we_arch_source *source, const char *module, uint32_t count, uint32_t length,
+                       struct we_vector *vector, struct we_error *error);
 /* Whether there is a tensor of this name. */
 bool we_bind_exists(const struct we_arch_source *source, const char *module, const char *suffix);
 

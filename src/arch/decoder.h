@@ -120,7 +120,15 @@ struct we_moe {
     float jitter;                /* of sparsemixer: experts within twice it of the best one share its weight */
 };
 
-enum we_block_kind { WE_BLOCK_ATTENTION = 0, WE_BLOCK_FEED_FORWARD, WE_BLOCK_MOE, WE_BLOCK_KIND_COUNT };
+/* out_proj(c * conv(b * x)), where b, c and x are the thirds of in_proj's rows and conv is over the last positions, each value
+ * by itself. Its state, b * x at each position, lies in pages of a window of `length` positions, like keys. */
+struct we_short_conv {
+    struct we_linear in_proj, out_proj; /* (3 * hidden_size, hidden_size), (hidden_size, hidden_size) */
+    struct we_vector weight, bias;      /* (hidden_size, length), oldest position first; (hidden_size) or absent */
+    uint32_t length;                    /* positions, this one included */
+};
+
+enum we_block_kind { WE_BLOCK_ATTENTION = 0, WE_BLOCK_FEED_FORWARD, WE_BLOCK_MOE, WE_BLOCK_SHORT_CONV, WE_BLOCK_KIND_COUNT };
 
 enum { WE_NO_STATE = UINT32_MAX };
 
@@ -130,9 +138,10 @@ struct we_block {                /* y = post_norm(op(pre_norm(h))) */
         const struct we_attention *attention;
         const struct we_feed_forward *feed_forward;
         const struct we_moe *moe;
+        const struct we_short_conv *short_conv;
     } op;
     struct we_norm pre_norm, post_norm;
-    uint32_t state;              /* KV cache entry of an attention block, in [0, num_states); else WE_NO_STATE */
+    uint32_t state; /* KV cache entry of an attention or convolution, in [0, num_states); else WE_NO_STATE */
 };
 
 struct we_step {                 /* h = h + residual_multiplier * (sum of the blocks' y) */

@@ -139,6 +139,12 @@ void we_build_vector(struct we_build *b, const char *module, const char *name, u
         b->status = we_bind_vector(b->source, name_of(b, "", module), name, 0, length, vector, b->error);
 }
 
+void we_build_taps(struct we_build *b, const char *module, uint32_t count, uint32_t length, struct we_vector *vector)
+{
+    if (b->status == WE_OK)
+        b->status = we_bind_taps(b->source, name_of(b, "", module), count, length, vector, b->error);
+}
+
 void we_build_norm_each(struct we_build *b, const char *module, uint32_t count, uint32_t width, struct we_norm *norm)
 {
     if (b->status != WE_OK)
@@ -297,6 +303,10 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
                                      .pre_norm = parts->feed_forward_norm,
                                      .post_norm = parts->feed_forward_post_norm,
                                      .state = WE_NO_STATE};
+    if (parts->short_conv.length) {
+        m->blocks[0].kind = WE_BLOCK_SHORT_CONV;
+        m->blocks[0].op.short_conv = &m->parts.short_conv;
+    }
     if (parts->moe.num_experts) {
         m->blocks[1].kind = WE_BLOCK_MOE;
         m->blocks[1].op.moe = &m->parts.moe;

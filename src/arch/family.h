@@ -14,13 +14,14 @@ struct we_keys {
     uint32_t max_position_embeddings, original_max_position_embeddings, sliding_window, sliding_window_pattern;
     uint32_t no_rope_layer_interval, dim_model_base, rotary_dim;
     uint32_t num_experts, num_experts_per_tok, moe_intermediate_size, shared_intermediate_size, num_shared_experts, n_group,
-        topk_group, first_k_dense_replace, decoder_sparse_step, moe_layer_start_index, moe_layer_end_index;
+        topk_group, first_k_dense_replace, conv_length, width_unit, decoder_sparse_step, moe_layer_start_index,
+        moe_layer_end_index;
     float norm_eps, rope_theta, rope_local_base_freq, partial_rotary_factor;
     float query_pre_attn_scalar, attn_logit_softcapping, final_logit_softcapping;
     float logit_scale, logits_scaling, attention_multiplier, embedding_multiplier, residual_multiplier;
-    float scale_depth, scale_emb, routed_scaling_factor, router_jitter_noise;
+    float scale_depth, scale_emb, routed_scaling_factor, router_jitter_noise, width_multiplier;
     bool attention_bias, attention_out_bias, mlp_bias, use_bias, layer_norm_bias, use_qk_norm, use_parallel_residual;
-    bool rope_traditional, tie_word_embeddings, norm_topk_prob, norm_head, has_expert_bias, has_shared_expert;
+    bool rope_traditional, tie_word_embeddings, norm_topk_prob, norm_head, has_expert_bias, has_shared_expert, adjusts_width;
 };
 
 enum we_key_kind { WE_KEY_U32 = 0, WE_KEY_FLOAT, WE_KEY_BOOL };
@@ -109,6 +110,8 @@ void we_build_experts(struct we_build *build, const char *module, uint32_t count
 void we_build_norm(struct we_build *build, const char *module, struct we_norm *norm);
 void we_build_norm_over(struct we_build *build, const char *module, uint32_t width, struct we_norm *norm);
 void we_build_norm_each(struct we_build *build, const char *module, uint32_t count, uint32_t width, struct we_norm *norm);
+/* (count, length) of a tensor (count, length, 1). */
+void we_build_taps(struct we_build *build, const char *module, uint32_t count, uint32_t length, struct we_vector *vector);
 void we_build_vector(struct we_build *build, const char *module, const char *name, uint32_t length, struct we_vector *vector);
 
 /* The usual rope of a family: the config's base and scaling over `rotary_dim` values. */
@@ -136,8 +139,9 @@ struct we_layer_parts {
     struct we_feed_forward feed_forward; /* used if moe has no experts */
     struct we_moe moe;
     struct we_norm attention_norm, attention_post_norm, feed_forward_norm, feed_forward_post_norm;
-    bool parallel;             /* both read the same stream */
-    float residual_multiplier; /* 0: 1 */
+    struct we_short_conv short_conv; /* used in place of attention if it has a length */
+    bool parallel;                   /* both read the same stream */
+    float residual_multiplier;       /* 0: 1 */
 };
 void we_build_layer(struct we_build *build, const struct we_layer_parts *parts);
 

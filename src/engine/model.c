@@ -114,8 +114,13 @@ static void count_block(struct count *count, const struct we_block *block)
         count_norm(count, &a->k_norm);
     } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
         count_feed_forward(count, block->op.feed_forward);
-    } else {
+    } else if (block->kind == WE_BLOCK_MOE) {
         count_moe(count, block->op.moe);
+    } else {
+        const struct we_short_conv *c = block->op.short_conv;
+        count_linear(count, &c->in_proj);
+        count_linear(count, &c->out_proj);
+        count_norm(count, &(struct we_norm){.weight = c->weight, .bias = c->bias});
     }
 }
 

@@ -88,6 +88,9 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
                     count_views(formats, (const struct we_linear *const[]){&a->q_proj, &a->k_proj, &a->v_proj, &a->o_proj}, 4);
                 } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
                     count_feed_forward(formats, block->op.feed_forward);
+                } else if (block->kind == WE_BLOCK_SHORT_CONV) {
+                    const struct we_short_conv *c = block->op.short_conv;
+                    count_views(formats, (const struct we_linear *const[]){&c->in_proj, &c->out_proj}, 2);
                 } else {
                     const struct we_moe *moe = block->op.moe;
                     count_feed_forward(formats, &moe->experts);

@@ -10,6 +10,25 @@ static uint32_t group_of(struct we_kv_group *groups, uint32_t *num_groups, uint3
     return (*num_groups)++;
 }
 
+static void add_entry(const struct we_decoder *decoder, const struct we_block *block, struct we_kv_group *groups,
+                      uint32_t *num_groups, struct we_kv_entry *entry)
+{
+    uint32_t window = 0;
+    *entry = (struct we_kv_entry){0};
+    if (block->kind == WE_BLOCK_SHORT_CONV) {
+        window = block->op.short_conv->length;
+        entry->k_width = decoder->hidden_size;
+    } else {
+        const struct we_attention *attention = block->op.attention;
+        window = attention->mask == WE_MASK_SLIDING ? attention->window : 0;
+        entry->k_width = attention->num_key_value_heads * attention->head_dim;
+        entry->v_width = attention->num_key_value_heads * attention->v_head_dim;
+    }
+    entry->group = group_of(groups, num_groups, window);
+    entry->index = groups[entry->group].num_entries++;
+    groups[entry->group].page_values += (uint64_t)WE_PAGE_POSITIONS * (entry->k_width + entry->v_width);
+}
+
 we_status we_kv_layout_derive(const struct we_decoder *decoder, enum we_dtype dtype, struct we_arena *arena,
                               struct we_kv_layout *layout, struct we_error *error)
 {
@@ -23,18 +42,8 @@ we_status we_kv_layout_derive(const struct we_decoder *decoder, enum we_dtype dt
             const struct we_step *step = &decoder->layers[l].steps[s];
             for (uint32_t b = 0; b < step->num_blocks; b++) {
                 const struct we_block *block = &step->blocks[b];
-                if (block->kind != WE_BLOCK_ATTENTION)
-                    continue;
-                const struct we_attention *attention = block->op.attention;
-                uint32_t window = attention->mask == WE_MASK_SLIDING ? attention->window : 0;
-                uint32_t g = group_of(groups, &num_groups, window);
-                entries[block->state] = (struct we_kv_entry){
-                    .group = g,
-                    .index = groups[g].num_entries++,
-                    .k_width = attention->num_key_value_heads * attention->head_dim,
-                    .v_width = attention->num_key_value_heads * attention->v_head_dim,
-                };
-                groups[g].page_values += (uint64_t)WE_PAGE_POSITIONS * (entries[block->state].k_width + entries[block->state].v_width);
+                if (block->state != WE_NO_STATE)
+                    add_entry(decoder, block, groups, &num_groups, &entries[block->state]);
             }
         }
     }

@@ -19,7 +19,7 @@ struct we_kv_group {
     uint64_t page_values; /* numbers in a page, K and V of all its entries */
 };
 
-struct we_kv_entry {      /* of one attention block */
+struct we_kv_entry { /* of one attention block, or of a short convolution, which has keys only */
     uint32_t group;
     uint32_t index;       /* among the entries of its group */
     uint32_t k_width, v_width; /* values for a position: num_key_value_heads * head_dim, ... * v_head_dim */

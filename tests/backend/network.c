@@ -138,13 +138,28 @@ static const struct we_moe *mixture(struct test_network *n)
     return m;
 }
 
+static const struct we_short_conv *short_conv(struct test_network *n)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_short_conv *c = we_arena_alloc(&n->arena, sizeof *c);
+    c->length = s->conv;
+    c->in_proj = tensor(n, s->format, 3 * s->hidden, s->hidden, s->bias);
+    c->out_proj = tensor(n, s->format, s->hidden, s->hidden, s->bias);
+    c->weight = (struct we_vector){vector(n, s->hidden * s->conv, 0, 0.6f), WE_F32, s->hidden * s->conv};
+    c->bias = (struct we_vector){vector(n, s->hidden, 0, 0.1f), WE_F32, s->hidden};
+    return c;
+}
+
 static void make_layer(struct test_network *n, uint32_t index, const float *frequencies, struct we_layer *layer)
 {
     const struct test_network_shape *s = &n->shape;
     struct we_block *blocks = we_arena_array(&n->arena, 2, sizeof *blocks);
     struct we_step *steps = we_arena_array(&n->arena, 2, sizeof *steps);
     blocks[0] = (struct we_block){.kind = WE_BLOCK_ATTENTION, .pre_norm = norm(n, s->hidden), .state = index};
-    blocks[0].op.attention = attention(n, index, frequencies);
+    if (s->conv && index % 2 == 0)
+        blocks[0].kind = WE_BLOCK_SHORT_CONV, blocks[0].op.short_conv = short_conv(n);
+    else
+        blocks[0].op.attention = attention(n, index, frequencies);
     blocks[1] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD, .pre_norm = norm(n, s->hidden), .state = WE_NO_STATE};
     if (s->experts && index % 2 == 1)
         blocks[1].kind = WE_BLOCK_MOE, blocks[1].op.moe = mixture(n);
@@ -286,6 +301,25 @@ static void apply_attention(const struct test_network *n, const struct we_attent
     free(q), free(out), free(weights);
 }
 
+/* state->keys: (positions, hidden) */
+static void apply_short_conv(const struct test_network *n, const struct we_short_conv *c, const double *x, uint32_t position,
+                             struct state *state, double *y)
+{
+    const uint32_t hidden = n->decoder.hidden_size;
+    double *in = calloc(3 * hidden, sizeof *in);
+    apply_linear(n, &c->in_proj, x, in);
+    for (uint32_t i = 0; i < hidden; i++) {
+        double sum = ((const float *)c->bias.data)[i];
+        state->keys[(size_t)position * hidden + i] = in[i] * in[2 * hidden + i];
+        for (uint32_t back = 0; back < c->length && back <= position; back++)
+            sum += ((const float *)c->weight.data)[i * c->length + c->length - 1 - back] *
+                   state->keys[(size_t)(position - back) * hidden + i];
+        in[i] = in[hidden + i] * sum;
+    }
+    apply_linear(n, &c->out_proj, in, y);
+    free(in);
+}
+
 static double activated(const struct we_feed_forward *f, double gate, double up)
 {
     switch (f->activation) {
@@ -409,6 +443,8 @@ static void apply_step(const struct test_network *n, const struct we_step *step,
         apply_norm(&block->pre_norm, x);
         if (block->kind == WE_BLOCK_ATTENTION)
             apply_attention(n, block->op.attention, x, position, mode, &states[block->state], y);
+        else if (block->kind == WE_BLOCK_SHORT_CONV)
+            apply_short_conv(n, block->op.short_conv, x, position, &states[block->state], y);
         else if (block->kind == WE_BLOCK_MOE)
             apply_mixture(n, block->op.moe, x, y);
         else
@@ -429,7 +465,7 @@ void test_network_logits(const struct test_network *n, const uint32_t *tokens, u
     const struct test_network_shape *s = &n->shape;
     struct state *states = calloc(s->layers, sizeof *states);
     for (uint32_t i = 0; i < s->layers; i++) {
-        states[i].keys = calloc((size_t)num_tokens * s->kv_heads * s->head_dim, sizeof(double));
+        states[i].keys = calloc((size_t)num_tokens * (s->kv_heads * s->head_dim + s->hidden), sizeof(double));
         states[i].values = calloc((size_t)num_tokens * s->kv_heads * s->v_head_dim, sizeof(double));
     }
     double *h = calloc(d->hidden_size, sizeof *h);

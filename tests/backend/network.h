@@ -19,6 +19,7 @@ struct test_network_shape {
     bool norm_after_rope, sinks;
     enum we_activation activation;
     bool ungated;
+    uint32_t conv; /* positions of a convolution, in place of the attention of layers 0, 2, ...; 0: none */
     uint32_t experts, top_k, expert_groups, top_groups; /* experts: of every second layer; 0: none */
     enum we_router_score score;
     bool shared_expert, shared_gate;        /* beside them */

@@ -3,7 +3,7 @@
 Usage: conformance.py WHISPERENGINE [FAMILY...] [--seed N] [--quants all|few] [--keep DIRECTORY]
 
 Shapes, options and weights are random: another seed, other models. The exact precision must be as close as compare_with_mlx.py
-asks. The fast one rounds activations and cached keys and values to bfloat16 or 16-bit integers: the logits of the middle row must be
+asks, or twice as far in the worst row, of so many. The fast one rounds activations and cached keys and values to bfloat16 or 16-bit integers: the logits of the middle row must be
 within FAST of mlx-lm's (not of every row: a router that rounding tips over to another expert changes that row altogether). Exit status 1 if any differs. With `all` (about ten minutes on two cores) every family meets every number of
 bits and every mode, `few` takes plain weights and two others of each.
 """
@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+import zlib
 
 import numpy as np
 
@@ -21,6 +22,7 @@ import families
 import tiny
 
 FAST = 6e-2
+REFUSED = "has no kernels for quantisation"
 PLAIN = [None]
 AFFINE = [{"bits": bits} for bits in (2, 3, 4, 5, 6, 8)]
 MODES = [{"mode": "mxfp4", "bits": 4, "group_size": 32}, {"mode": "mxfp8", "bits": 8, "group_size": 32},
@@ -54,7 +56,7 @@ def check(arguments, path, seed):
         error, worst, agree, must = compare.compare(arguments, path, compat, model, ids, reply)
         arguments.precision = "fast"
         fast = compare.logits_error(arguments, path, compat, model, ids)[2]
-        bad = error > 1e-5 or worst > 5e-5 or agree < must or not fast <= FAST
+        bad = error > 1e-5 or worst > 1e-4 or agree < must or not fast <= FAST
         good = good and not bad
         lines.append(f"{error:8.1e} {worst:8.1e} {agree:3}/{must:3} {fast:8.1e} {'DIFFERS' if bad else ''}")
     return lines, good
@@ -74,13 +76,13 @@ def main():
     unknown = [f for f in arguments.families if f not in families.FAMILIES]
     if unknown:
         parser.error(f"{unknown[0]} is not one of {', '.join(sorted(families.FAMILIES))}")
-    failures, count, begin = 0, 0, time.monotonic()
+    failures, refused, count, begin = 0, 0, 0, time.monotonic()
     print(f"{'family':18} {'weights':14} {'rel. RMS':>8} {'worst':>8} {'tokens':>7} {'fast':>8}")
     folder = pathlib.Path(arguments.keep or tempfile.mkdtemp())
-    for number, family in enumerate(sorted(families.FAMILIES)):
+    for family in sorted(families.FAMILIES):
         if arguments.families and family not in arguments.families:
             continue
-        rng = np.random.default_rng([arguments.seed, number])
+        rng = np.random.default_rng([arguments.seed, zlib.crc32(family.encode())])
         for quant in quants_of(rng, arguments.quants):
             name = f"{family}-{text(quant)}"
             spec = spec_of(family, quant, rng, name)
@@ -93,12 +95,16 @@ def main():
                 for line in lines:
                     print(label, line, flush=True)
             except Exception as problem:
+                if REFUSED in str(problem):
+                    refused += 1
+                    print(label, "refused", flush=True)
+                    continue
                 failures += 1
                 good = False
                 print(label, "FAILED:", " ".join(str(problem).split())[:300], flush=True)
             if good and not arguments.keep:
                 shutil.rmtree(folder / name, ignore_errors=True)
-    print(f"{count} models, {failures} of them differ, {time.monotonic() - begin:.0f} s")
+    print(f"{count} models, {failures} of them differ, {refused} refused for their format, {time.monotonic() - begin:.0f} s")
     if not failures and not arguments.keep:
         shutil.rmtree(folder)
     elif failures:

@@ -370,7 +370,7 @@ def granitemoe(rng, unit):
 def grouped(rng):
     """Experts in groups of at least two."""
     groups, size = int(rng.integers(1, 4)), int(rng.integers(2, 2 + MOST["experts"] // 4))
-    taken = int(rng.integers(1, groups + 1))
+    taken = int(rng.integers(1, max(2, groups)))  # where no group of several is left out, mlx's answers vary from run to run
     return {"n_routed_experts": groups * size, "n_group": groups, "topk_group": taken,
             "num_experts_per_tok": int(rng.integers(1, taken * size + 1))}
 
@@ -425,11 +425,47 @@ def minimax(rng, unit):
                      "use_qk_norm": chance(rng, 0.8)}
 
 
+# ---- short convolutions ----
+
+
+def mixers(rng, config):
+    """Which layers have attention: some, and some not."""
+    config["num_hidden_layers"] = max(2, config["num_hidden_layers"])
+    types = [pick(rng, "full_attention", "conv") for _ in range(config["num_hidden_layers"])]
+    where = rng.permutation(len(types))
+    types[where[0]], types[where[1]] = "full_attention", "conv"
+    return types
+
+
+def lfm2_common(rng, unit):
+    config = usual(rng, unit, kinds=())
+    config |= {"norm_eps": config.pop("rms_norm_eps"), "conv_bias": chance(rng, 0.3), "conv_L_cache": int(rng.integers(2, 5))}
+    types = mixers(rng, config)
+    if chance(rng):
+        return config | {"layer_types": types}
+    return config | {"full_attn_idxs": [i for i, kind in enumerate(types) if kind != "conv"], "layer_types": types}
+
+
+def lfm2(rng, unit):
+    config = lfm2_common(rng, unit)
+    config |= {"block_dim": config["hidden_size"], "block_multiple_of": unit, "block_ffn_dim_multiplier": 1.0,
+               "block_auto_adjust_ff_dim": chance(rng)}
+    if chance(rng):
+        config["block_ff_dim"] = unit * int(rng.integers(1, 5))
+    return config
+
+
+def lfm2_moe(rng, unit):
+    return lfm2_common(rng, unit) | experts(rng) | {
+        "moe_intermediate_size": few(rng, unit), "norm_topk_prob": chance(rng), "use_expert_bias": chance(rng),
+        "num_dense_layers": int(rng.integers(0, 2)), "routed_scaling_factor": round(float(rng.uniform(0.5, 2)), 2)}
+
+
 FAMILIES = {f.__name__: f for f in (
     llama, smollm3, phi3, qwen2, qwen3, mimo, gemma, gemma2, gemma3_text, gemma3, granite, minicpm, olmo, olmo2, olmo3, exaone4,
     cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
     phi, ministral3, mistral3, mixtral, qwen2_moe, qwen3_moe, phimoe, gpt_oss, olmoe, granitemoe, glm4_moe, dots1, ernie4_5_moe,
-    bailing_moe, minimax)} | {"mistral": llama}
+    bailing_moe, minimax, lfm2, lfm2_moe)} | {"mistral": llama}
 
 
 def config(name, rng, unit):

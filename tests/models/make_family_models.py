@@ -5,6 +5,7 @@ tests/engine/conformance.py compares many more models of each family; these are 
 """
 import shutil
 import sys
+import zlib
 
 import numpy as np
 
@@ -13,13 +14,14 @@ import make_models
 import tiny
 
 ROWS = (0, 66, 99)
-SEEDS = {"glm4_moe": 1, "ernie4_5_moe": 1, "stablelm": 4, "smollm3": 1, "cohere": 1, "exaone4": 1}  # other seeds, for models that show more of their family
+SEEDS = {"stablelm": 3, "smollm3": 4}  # other seeds, for models that show more of their family
 PARTLY_DENSE = ("bailing_moe", "dots1", "ernie4_5_moe", "glm4_moe", "qwen3_moe")  # two layers: they have both kinds
 
 
 def main(names):
     families.MOST.update(vocab=48, units=1, experts=4, head_dim=16, kv=2, repeat=2)
-    for number, family in enumerate(sorted(families.FAMILIES)):
+    for family in sorted(families.FAMILIES):
+        number = zlib.crc32(family.encode())
         if names and family not in names:
             continue
         name = f"family-{family}"

@@ -81,6 +81,8 @@ def _weight(rng, name, shape, config):
     gain = {"lm_head": 2.5, "q_proj": 1.5, "k_proj": 1.5, "down_proj": 2.0, "o_proj": 1.8}.get(leaf[-2], 1.2)
     if name.removesuffix(".weight").removeprefix("language_model.") in HEADS:
         gain = 2.5
+    if len(shape) == 3 and shape[-1] == 1:  # of a convolution
+        return 0.6 * noise
     noise *= gain / np.sqrt(shape[-1])
     if leaf[-2] == "qkv_proj":
         heads, kv = config["num_attention_heads"], config.get("num_key_value_heads") or config["num_attention_heads"]

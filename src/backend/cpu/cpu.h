@@ -25,9 +25,10 @@ enum {
     WE_CPU_ATTEND_F32_ROWS = 6, /* of float32 */
     WE_CPU_PAIRS_CHUNK = 256,   /* as WE_CPU_CHUNK, for bfloat16: shorter, so that several threads share a context */
     WE_CPU_PAIRS_CHUNK_PAGES = WE_CPU_PAIRS_CHUNK / WE_PAGE_POSITIONS,
-    WE_CPU_TILE_QUERIES = 32,        /* queries of an attend_tile */
-    WE_CPU_TILE_LANES = 16,          /* positions, and columns of values, side by side in a page of bfloat16 */
-    WE_CPU_MOST_EXPERT_GROUPS = 256, /* of a router; */
+    WE_CPU_TILE_QUERIES = 32,                  /* queries of an attend_tile */
+    WE_CPU_TILE_LANES = 16,                    /* positions, and columns of values, side by side in a page of bfloat16 */
+    WE_CPU_MOST_TAPS = WE_CPU_MOST_BLOCK_ROWS, /* positions of a short convolution */
+    WE_CPU_MOST_EXPERT_GROUPS = 256,           /* of a router; */
     WE_CPU_MOST_EXPERTS = 1 << 16,
     WE_CPU_MAX_DIRECT = 4,     /* most tokens of a product that leaves weights packed */
     WE_CPU_MAX_WIDTH = 1 << 24 /* rows or inputs of a matrix; keeps sizes far from overflow */

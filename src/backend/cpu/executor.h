@@ -198,6 +198,9 @@ void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *produ
 /* moe.c: from the stream to block_out, its norm before included; ends its last phase. */
 void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b);
 
+/* short_conv.c: from q (rows, 3 * hidden_size) to `inner`; the last phase is not ended. */
+void we_cpu_short_conv(struct we_cpu_worker *w, const struct we_cpu_block *b);
+
 /* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one phase or several, the last one not ended. */
 void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *q);
 /* Floats of a query's result over one chunk: the values, its greatest score, its sum. */

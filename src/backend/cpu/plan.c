@@ -113,16 +113,16 @@ static we_status check_attention(const struct we_attention *a, struct we_error *
     return status == WE_OK ? check_head_norm(a, &a->k_norm, kv_heads, "the norm of keys", error) : status;
 }
 
-static we_status plan_state(const struct we_kv_layout *layout, const struct we_attention *a, uint32_t state,
+/* seen: positions of the window of its group that it needs at least; 0: all. */
+static we_status plan_state(const struct we_kv_layout *layout, uint32_t k_width, uint32_t v_width, uint32_t seen,
                             struct we_cpu_block *b, struct we_error *error)
 {
+    const uint32_t state = b->block->state;
     if (state >= layout->num_entries)
         return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no attention without a KV cache of its own");
     const struct we_kv_entry *entry = &layout->entries[state];
-    uint32_t k_width = a->num_key_value_heads * a->head_dim, v_width = a->num_key_value_heads * a->v_head_dim;
     uint32_t window = layout->groups[entry->group].window;
-    if (entry->k_width != k_width || entry->v_width != v_width ||
-        (window && (a->mask != WE_MASK_SLIDING || a->window > window)))
+    if (entry->k_width != k_width || entry->v_width != v_width || (window && (seen == 0 || seen > window)))
         return we_error_set(error, WE_INVALID_ARGUMENT, "the KV layout is not that of this decoder (entry %u)", state);
     b->group = entry->group;
     b->k_offset = 0;
@@ -157,7 +157,7 @@ static we_status plan_attention(const struct we_load_options *options, struct we
         (status = make_matrix(options, plan, &b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
-        (status = plan_state(options->layout, a, b->block->state, b, error)) != WE_OK)
+        (status = plan_state(options->layout, k_width, v_width, a->mask == WE_MASK_SLIDING ? a->window : 0, b, error)) != WE_OK)
         return status;
     want(plan, &b->q, plan->hidden_forms);
     want(plan, &b->k, plan->hidden_forms);
@@ -286,6 +286,32 @@ static we_status plan_moe(const struct we_load_options *options, struct we_cpu_p
     return WE_OK;
 }
 
+static we_status plan_short_conv(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                 struct we_error *error)
+{
+    const struct we_short_conv *c = b->block->op.short_conv;
+    const uint32_t hidden = options->decoder->hidden_size;
+    we_status status;
+    if (c->length == 0 || c->length > WE_CPU_MOST_TAPS || hidden > WE_CPU_MAX_WIDTH / 3)
+        return we_error_set(error, WE_UNSUPPORTED, "a convolution over %u positions; the CPU back-end has 1 to %d", c->length,
+                            (int)WE_CPU_MOST_TAPS);
+    if (c->weight.data == NULL || c->weight.length != hidden * c->length || (c->bias.data && c->bias.length != hidden))
+        return we_error_set(error, WE_INVALID_FORMAT,
+                            "a convolution with %u weights and %u biases, for %u values of %u positions", c->weight.length,
+                            c->bias.length, hidden, c->length);
+    if ((status = check_vector(&c->weight, "the weights of a convolution", error)) != WE_OK ||
+        (status = check_vector(&c->bias, "the bias of a convolution", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->in, &c->in_proj, 3 * hidden, hidden, "in_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->out, &c->out_proj, hidden, hidden, "out_proj", error)) != WE_OK ||
+        (status = plan_state(options->layout, hidden, 0, c->length, b, error)) != WE_OK)
+        return status;
+    want_form(&b->in, plan->hidden_forms);
+    want_form(&b->out, plan->inner_forms);
+    widen(&plan->q, 3 * hidden);
+    widen(&plan->inner, hidden);
+    return WE_OK;
+}
+
 static we_status plan_block(const struct we_load_options *options, struct we_cpu_plan *plan, const struct we_block *block,
                             struct we_error *error)
 {
@@ -302,6 +328,9 @@ static we_status plan_block(const struct we_load_options *options, struct we_cpu
         break;
     case WE_BLOCK_FEED_FORWARD:
         status = plan_feed_forward(options, plan, b, error);
+        break;
+    case WE_BLOCK_SHORT_CONV:
+        status = plan_short_conv(options, plan, b, error);
         break;
     case WE_BLOCK_MOE:
         status = plan_moe(options, plan, b, error);
@@ -326,6 +355,8 @@ static we_status plan_layer(const struct we_load_options *options, struct we_cpu
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             if (step->blocks[i].kind == WE_BLOCK_ATTENTION) /* rows may be dropped only where a step begins */
                 plan->prune_block = i == 0 ? plan->num_blocks : UINT32_MAX;
+            else if (step->blocks[i].kind == WE_BLOCK_SHORT_CONV) /* it needs what came before, of all rows */
+                plan->prune_block = UINT32_MAX;
             we_status status = plan_block(options, plan, &step->blocks[i], error);
             if (status != WE_OK)
                 return status;

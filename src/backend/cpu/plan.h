@@ -8,6 +8,7 @@
 struct we_cpu_block {
     const struct we_block *block;
     struct we_cpu_matrix q, k, v, o;     /* of attention */
+    struct we_cpu_matrix in, out;        /* of a short convolution */
     struct we_cpu_matrix gate, up, down; /* of a feed-forward, or of experts; gate may be absent */
     struct we_cpu_matrix router, shared_gate;                      /* of a mixture of experts: in exact forms; */
     struct we_cpu_matrix shared_gate_proj, shared_up, shared_down; /* of its shared ones, if any */

@@ -191,6 +191,19 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
         output_product(w, &b->o, step);
 }
 
+static void short_conv_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
+{
+    struct we_executor *e = w->executor;
+    struct we_cpu_packing packing = stream_packing(w, &b->block->pre_norm);
+    we_cpu_pack(w, &packing, 1);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    we_cpu_products(w, products, add_products(w, &packing, &b->in, e->q, e->plan.q.stride, products));
+    we_cpu_end_phase(w);
+    we_cpu_short_conv(w, b);
+    we_cpu_end_phase(w);
+    output_product(w, &b->out, step);
+}
+
 static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
 {
     struct we_executor *e = w->executor;
@@ -276,6 +289,8 @@ void we_cpu_walk(void *context, uint32_t index)
             const struct we_cpu_block *b = &e->plan.blocks[step->first_block + i];
             if (b->block->kind == WE_BLOCK_ATTENTION)
                 attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count);
+            else if (b->block->kind == WE_BLOCK_SHORT_CONV)
+                short_conv_block(w, b, step);
             else if (b->block->kind == WE_BLOCK_FEED_FORWARD)
                 feed_forward_block(w, b, step);
             else
