@@ -305,8 +305,8 @@ static we_status plan_short_conv(const struct we_load_options *options, struct w
         (status = make_matrix(options, plan, &b->out, &c->out_proj, hidden, hidden, "out_proj", error)) != WE_OK ||
         (status = plan_state(options->layout, hidden, 0, c->length, b, error)) != WE_OK)
         return status;
-    want_form(&b->in, plan->hidden_forms);
-    want_form(&b->out, plan->inner_forms);
+    want(plan, &b->in, plan->hidden_forms);
+    want(plan, &b->out, plan->inner_forms);
     widen(&plan->q, 3 * hidden);
     widen(&plan->inner, hidden);
     return WE_OK;
