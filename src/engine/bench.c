@@ -142,7 +142,8 @@ we_status we_bench(struct we_model *model, const struct we_bench_options *option
         status = we_error_memory(error, "the prompts");
     struct we_bench_options warm_up = *options;
     struct we_bench_run ignored;
-    warm_up.generated_tokens = options->generated_tokens < 4 ? options->generated_tokens : 4;
+    const uint32_t steps = 16; /* in which a back-end brings its weights in */
+    warm_up.generated_tokens = options->generated_tokens < steps ? options->generated_tokens : steps;
     for (uint32_t i = 0; status == WE_OK && i <= options->repeats; i++) {
         make_prompt(model, ids, sequences * options->prompt_tokens, &random);
         const struct we_bench_options *o = i ? options : &warm_up;

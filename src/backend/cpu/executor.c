@@ -268,10 +268,11 @@ static we_status load(const struct we_load_options *options, struct we_executor 
 
 /* ---- batches ---- */
 
-/* Seconds of a batch in which weights are brought in: a part of what the last one took, so that no token waits for long. */
+/* Seconds of a batch in which weights are brought in: twice what the last one took, up to what no one minds for a token. Less
+ * would be no kinder: until they are in, each token takes half as long again. */
 static double settling(const struct we_executor *e)
 {
-    const double least = 0.002, share = 0.5, most = 0.05, seconds = e->batch_seconds * share;
+    const double least = 0.002, share = 2, most = 0.25, seconds = e->batch_seconds * share;
     return seconds < least ? least : seconds > most ? most : seconds;
 }
 
