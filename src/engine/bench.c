@@ -142,8 +142,10 @@ we_status we_bench(struct we_model *model, const struct we_bench_options *option
         status = we_error_memory(error, "the prompts");
     struct we_bench_options warm_up = *options;
     struct we_bench_run ignored;
-    const uint32_t steps = 16; /* in which a back-end brings its weights in */
-    warm_up.generated_tokens = options->generated_tokens < steps ? options->generated_tokens : steps;
+    /* Steps in which a back-end brings its weights in: also where only prompts are measured, if there is room. */
+    const uint32_t room = model->info.context_length - options->prompt_tokens - 1, steps = room < 16 ? room : 16;
+    if (sequences == 1 || options->generated_tokens > steps)
+        warm_up.generated_tokens = steps;
     for (uint32_t i = 0; status == WE_OK && i <= options->repeats; i++) {
         make_prompt(model, ids, sequences * options->prompt_tokens, &random);
         const struct we_bench_options *o = i ? options : &warm_up;
