@@ -320,7 +320,7 @@ static void apply_short_conv(const struct test_network *n, const struct we_short
     free(in);
 }
 
-static double activated(const struct we_feed_forward *f, double gate, double up)
+double test_activated(const struct we_feed_forward *f, double gate, double up)
 {
     switch (f->activation) {
     case WE_ACTIVATION_GELU:
@@ -347,7 +347,7 @@ static void apply_feed_forward(const struct test_network *n, const struct we_fee
     else
         memcpy(gate, up, inner * sizeof *gate);
     for (uint32_t i = 0; i < inner; i++)
-        up[i] = activated(f, gate[i], f->gate_proj.data ? up[i] : 1);
+        up[i] = test_activated(f, gate[i], f->gate_proj.data ? up[i] : 1);
     apply_linear(n, &f->down_proj, up, y);
     free(gate), free(up);
 }

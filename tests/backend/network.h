@@ -44,4 +44,7 @@ void test_network_free(struct test_network *n);
 void test_network_logits(const struct test_network *n, const uint32_t *tokens, uint32_t num_tokens, enum we_rope_mode mode,
                          double *logits);
 
+/* What a feed-forward makes of one value of each. */
+double test_activated(const struct we_feed_forward *f, double gate, double up);
+
 #endif

@@ -2,6 +2,7 @@
 #include "backend/cpu/strips.h"
 
 #include "cases.h"
+#include "network.h"
 #include "random.h"
 #include "weights.h"
 
@@ -308,23 +309,6 @@ static void test_norms(void **state)
                                &seed);
 }
 
-static double activated(const struct we_feed_forward *f, double gate, double up)
-{
-    switch (f->activation) {
-    case WE_ACTIVATION_GELU:
-        return gate * 0.5 * erfc(-gate / sqrt(2.0)) * up;
-    case WE_ACTIVATION_GELU_TANH:
-        return 0.5 * gate * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (gate + 0.044715 * gate * gate * gate))) * up;
-    case WE_ACTIVATION_RELU_SQUARED:
-        return gate > 0 ? gate * gate * up : 0;
-    case WE_ACTIVATION_SWIGLU_CLIPPED:
-        gate = fmin(gate, f->limit), up = fmax(fmin(up, f->limit), -f->limit);
-        return gate / (1 + exp(-f->alpha * gate)) * (up + 1);
-    default:
-        return gate / (1 + exp(-gate)) * up;
-    }
-}
-
 /* `absolute`: of what is left of a difference; a difference of numbers near 1 cannot keep more. */
 static void check_activation(const struct we_cpu_kernels *isa, const struct we_feed_forward *f, double relative, double absolute)
 {
@@ -338,7 +322,7 @@ static void check_activation(const struct we_cpu_kernels *isa, const struct we_f
     for (int with_up = 0; with_up < 2; with_up++) {
         isa->activate(f, gate, with_up ? up : NULL, N, out);
         for (int k = 0; k < N; k++) {
-            double want = activated(f, gate[k], with_up ? up[k] : 1);
+            double want = test_activated(f, gate[k], with_up ? up[k] : 1);
             if (!(fabs(out[k] - want) <= relative * fabs(want) + absolute * fabs((double)gate[k] * up[k]) + 1e-35))
                 fail_msg("%s: activation %d of %g, %g is %g, not %g", isa->name, f->activation, gate[k], up[k], out[k], want);
         }

@@ -248,20 +248,6 @@ static void test_other_files(void **state)
 
 /* ---- stopped ---- */
 
-static bool stop_half_way(void *context, uint64_t done, uint64_t total)
-{
-    (void)context;
-    return done < total / 2;
-}
-
-static bool kill_half_way(void *context, uint64_t done, uint64_t total)
-{
-    (void)context;
-    if (done >= total / 2)
-        raise(SIGKILL);
-    return true;
-}
-
 static int convert_with_limit(void)
 {
     struct rlimit limit = {50000, 50000};

@@ -283,20 +283,6 @@ static void test_paths(void **state)
 
 /* ---- interrupted ---- */
 
-static bool stop_half_way(void *context, uint64_t done, uint64_t total)
-{
-    (void)context;
-    return done < total / 2;
-}
-
-static bool kill_half_way(void *context, uint64_t done, uint64_t total)
-{
-    (void)context;
-    if (done >= total / 2)
-        raise(SIGKILL);
-    return true;
-}
-
 static bool convert_again(void *context, uint64_t done, uint64_t total)
 {
     (void)done, (void)total;

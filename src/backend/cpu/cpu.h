@@ -59,8 +59,8 @@ enum we_cpu_form {
     WE_CPU_FORM_F32_NIBBLES,   /* float32 in the order of the kernels for nibbles */
     WE_CPU_FORM_INT16,         /* 16-bit integers, with a scale for each 128 */
     WE_CPU_FORM_INT16_NIBBLES, /* the same, in the order of 4-bit weights */
-    WE_CPU_FORM_PLANES_BYTES,  /* integers of two bytes, high and low ones apart, in the order of 8, 6 and 5 bits; */
-    WE_CPU_FORM_PLANES_NIBBLES, /* of 4 bits, */
+    WE_CPU_FORM_PLANES_BYTES,  /* integers of two bytes, high and low ones apart, in the order of 6 and 5 bits; */
+    WE_CPU_FORM_PLANES_NIBBLES, /* of e2m1, */
     WE_CPU_FORM_PLANES_THREES, /* of 3, */
     WE_CPU_FORM_PLANES_CRUMBS, /* of 2 */
     WE_CPU_FORM_STRIP_BYTES,   /* the same for strips, of 8 bits, */

@@ -12,7 +12,7 @@ const struct we_cpu_kernels KERNEL(kernels) = {
     .forms = {
         [WE_CPU_FORM_F32] = {PANEL, 256, 4, 1, KERNEL(float_bytes), KERNEL(pack_floats), KERNEL(multiply)},
         [WE_CPU_FORM_F32_NIBBLES] = {PANEL, 256, 4, 1, KERNEL(float_bytes), KERNEL(pack_nibble_floats), KERNEL(multiply)},
-#ifdef HAS_INT16
+#if defined(HAS_INT16) && !defined(HAS_STRIPS)
         [WE_CPU_FORM_INT16] = {PANEL, 256, 4, 1, KERNEL(int16_bytes), KERNEL(pack_int16), KERNEL(multiply_int16)},
         [WE_CPU_FORM_INT16_NIBBLES] = {PANEL, 256, 4, 1, KERNEL(int16_bytes), KERNEL(pack_int16_nibbles), KERNEL(multiply_int16)},
 #endif

@@ -3,7 +3,7 @@
  * integers of the activations are in the weights' order. */
 #include "backend/cpu/kernels_integers.h"
 
-#ifdef HAS_INT16
+#if defined(HAS_INT16) && !defined(HAS_STRIPS) /* which take all that comes here */
 
 enum {
     CHUNK = 8 * LANES, /* values in a vector of nibbles */
@@ -22,7 +22,7 @@ size_t KERNEL(int16_bytes)(uint32_t width)
 
 /* ---- packing ---- */
 
-static void pack_unit(const bool nibbles, const float *x, size_t at, size_t width, int16_t *q, float *floats)
+INLINE void pack_unit(const bool nibbles, const float *x, size_t at, size_t width, int16_t *q, float *floats)
 {
     int16_t natural[UNIT];
     round_unit(32767.0f, x, at, width, natural, floats);
@@ -36,32 +36,16 @@ static void pack_unit(const bool nibbles, const float *x, size_t at, size_t widt
                 q[c + j * HALF + w] = natural[c + 4 * w + j];
 }
 
-INLINE void pack_row(const bool nibbles, const float *x, uint32_t width, void *out)
-{
-    const size_t p = padded(width);
-    int16_t *q = out;
-    float *floats = (float *)(q + p);
-    size_t k = 0;
-    for (; k + UNIT <= width; k += UNIT)
-        pack_unit(nibbles, x + k, k, p, q + k, floats);
-    if (k < width) {
-        float last[UNIT] = {0};
-        memcpy(last, x + k, (width - k) * sizeof *x);
-        pack_unit(nibbles, last, k, p, q + k, floats);
-    }
-    memset(floats + groups_at(p, 8), 0, LANES * sizeof *floats);
-}
-
 void KERNEL(pack_int16)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out)
 {
     (void)num_rows; /* a block is one row */
-    pack_row(false, rows[0], width, out);
+    pack_integers(pack_unit, false, rows[0], width, out);
 }
 
 void KERNEL(pack_int16_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out)
 {
     (void)num_rows;
-    pack_row(true, rows[0], width, out);
+    pack_integers(pack_unit, true, rows[0], width, out);
 }
 
 /* ---- products ---- */

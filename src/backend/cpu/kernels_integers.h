@@ -68,5 +68,24 @@ INLINE void round_unit(const float limit, const float *x, size_t at, size_t widt
     }
 }
 
+/* Packs UNIT values that stand at `at` in a row of `width` (padded): the integers to `q`, as its kernel reads them. */
+typedef void unit_packer(const bool nibbles, const float *x, size_t at, size_t width, int16_t *q, float *floats);
+
+INLINE void pack_integers(unit_packer *pack_unit, const bool nibbles, const float *x, uint32_t width, void *out)
+{
+    const size_t p = padded(width);
+    int16_t *q = out;
+    float *floats = (float *)(q + p);
+    size_t k = 0;
+    for (; k + UNIT <= width; k += UNIT)
+        pack_unit(nibbles, x + k, k, p, q + k, floats);
+    if (k < width) {
+        float last[UNIT] = {0};
+        memcpy(last, x + k, (width - k) * sizeof *x);
+        pack_unit(nibbles, last, k, p, q + k, floats);
+    }
+    memset(floats + groups_at(p, 8), 0, LANES * sizeof *floats);
+}
+
 #endif
 #endif

@@ -1,10 +1,10 @@
-/* Quantised weights of any width times activations of two bytes: dot products of unsigned and signed bytes, with the high and
+/* Quantised weights that have no strips (2, 3, 5 and 6 bits, and e2m1) times activations of two bytes: dot products of unsigned and signed bytes, with the high and
  * the low byte of each activation, whose sums are exact within a group. The weights stay packed and are read once, from end
  * to end, for up to MOST tokens.
  *
  * Weights are unpacked a unit at a time, into VECTORS of 64 bytes, in the order that costs least; the activations are brought
  * into it when they are packed:
- *   bytes    unit  64: the values in order, for 8, 6 and 5 bits
+ *   bytes    unit  64: the values in order, for 6 and 5 bits
  *   nibbles  unit 128: those of even index, those of odd index
  *   threes   unit 128: of each 8 the first 4, of each 8 the last 4
  *   crumbs   unit 256: of each 4 the first, the second, the third, the fourth
@@ -170,11 +170,11 @@ struct plan {
 };
 
 /* Kinds of weights that are unpacked alike. */
-enum kind { KIND_2, KIND_3, KIND_4, KIND_BITS /* 5 and 6 */, KIND_8, KIND_E2M1, KIND_COUNT };
+enum kind { KIND_2, KIND_3, KIND_BITS /* 5 and 6 */, KIND_E2M1, KIND_COUNT };
 
 INLINE enum order order_of(const enum kind kind)
 {
-    return kind == KIND_2 ? CRUMBS : kind == KIND_3 ? THREES : kind == KIND_4 || kind == KIND_E2M1 ? NIBBLES : BYTES;
+    return kind == KIND_2 ? CRUMBS : kind == KIND_3 ? THREES : kind == KIND_E2M1 ? NIBBLES : BYTES;
 }
 
 static struct plan make_plan(const struct we_cpu_matrix *m, enum kind kind)
@@ -231,19 +231,12 @@ INLINE void unpack_unit(const enum kind kind, const struct plan *plan, const uin
         w[0] = _mm512_and_si512(_mm512_multishift_epi64_epi8(plan->shifts[0], spread), plan->mask);
         break;
     }
-    case KIND_4:
-        w[0] = _mm512_and_si512(raw, plan->mask);
-        w[1] = _mm512_and_si512(_mm512_srli_epi16(raw, 4), plan->mask);
-        break;
-    case KIND_E2M1: {
+    default: { /* KIND_E2M1 */
         /* twice the value, and 12 more */
         const __m512i values = _mm512_broadcast_i32x4(_mm_set_epi8(0, 4, 6, 8, 9, 10, 11, 12, 24, 20, 18, 16, 15, 14, 13, 12));
         w[0] = _mm512_shuffle_epi8(values, _mm512_and_si512(raw, plan->mask));
         w[1] = _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16(raw, 4), plan->mask));
-        break;
     }
-    default:
-        w[0] = raw;
     }
 }
 
@@ -421,20 +414,20 @@ typedef void dot_function(struct operands *o, uint32_t first, uint32_t count, fl
     }
 DOTS(KIND_2)
 DOTS(KIND_3)
-DOTS(KIND_4)
 DOTS(KIND_BITS)
-DOTS(KIND_8)
 DOTS(KIND_E2M1)
 static dot_function *const dots[KIND_COUNT][MOST] = {
-    [KIND_2] = DOT_NAMES(KIND_2),       [KIND_3] = DOT_NAMES(KIND_3), [KIND_4] = DOT_NAMES(KIND_4),
-    [KIND_BITS] = DOT_NAMES(KIND_BITS), [KIND_8] = DOT_NAMES(KIND_8), [KIND_E2M1] = DOT_NAMES(KIND_E2M1),
+    [KIND_2] = DOT_NAMES(KIND_2),
+    [KIND_3] = DOT_NAMES(KIND_3),
+    [KIND_BITS] = DOT_NAMES(KIND_BITS),
+    [KIND_E2M1] = DOT_NAMES(KIND_E2M1),
 };
 
 static enum kind kind_of(const struct we_cpu_matrix *m)
 {
-    static const enum kind of_bits[9] = {
-        [2] = KIND_2, [3] = KIND_3, [4] = KIND_4, [5] = KIND_BITS, [6] = KIND_BITS, [8] = KIND_8};
-    return m->format == WE_CPU_E2M1 ? KIND_E2M1 : of_bits[m->linear->bits];
+    if (m->format == WE_CPU_E2M1)
+        return KIND_E2M1;
+    return m->linear->bits == 2 ? KIND_2 : m->linear->bits == 3 ? KIND_3 : KIND_BITS;
 }
 
 /* Scales and biases of a piece are copied first, from end to end: as streams beside those of the weights, a few bytes for

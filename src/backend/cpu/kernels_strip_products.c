@@ -43,31 +43,16 @@ INLINE void pack_unit(const bool nibbles, const float *x, size_t at, size_t widt
         i_store(q + i, h_planes(nibbles, h_load(natural + i)));
 }
 
-INLINE void pack_row(const bool nibbles, const float *x, uint32_t width, void *out)
-{
-    const size_t p = padded(width);
-    int16_t *q = out;
-    float *floats = (float *)(q + p);
-    size_t k = 0;
-    for (; k + UNIT <= width; k += UNIT)
-        pack_unit(nibbles, x + k, k, p, q + k, floats);
-    if (k < width) {
-        float last[UNIT] = {0};
-        memcpy(last, x + k, (width - k) * sizeof *x);
-        pack_unit(nibbles, last, k, p, q + k, floats);
-    }
-}
-
 void KERNEL(pack_strip_bytes)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out)
 {
     (void)num_rows; /* a block is one row */
-    pack_row(false, rows[0], width, out);
+    pack_integers(pack_unit, false, rows[0], width, out);
 }
 
 void KERNEL(pack_strip_nibbles)(const float *const *rows, uint32_t num_rows, uint32_t width, void *out)
 {
     (void)num_rows;
-    pack_row(true, rows[0], width, out);
+    pack_integers(pack_unit, true, rows[0], width, out);
 }
 
 /* ---- products ---- */

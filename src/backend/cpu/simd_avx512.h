@@ -251,32 +251,6 @@ INLINE vf v_groups(const int shift, const float *p)
     return _mm512_permutexvar_ps(pick, _mm512_castpd_ps(_mm512_castpd128_pd512(_mm_set_sd(two))));
 }
 
-#if defined(__AVX512VBMI__)
-#define HAS_BITS
-/* How 2 * LANES values of some width become int16: value i from byte i * bits / 8 on, shifted by i * bits % 8. */
-struct bits_plan {
-    __m512i bytes, shifts, mask;
-    __mmask32 load;
-};
-INLINE struct bits_plan h_bits_plan(uint32_t bits)
-{
-    uint8_t bytes[64];
-    uint16_t shifts[32];
-    for (uint32_t i = 0; i < 32; i++) {
-        bytes[2 * i] = (uint8_t)(i * bits / 8);
-        bytes[2 * i + 1] = (uint8_t)(i * bits / 8 + 1);
-        shifts[i] = (uint16_t)(i * bits % 8);
-    }
-    return (struct bits_plan){_mm512_loadu_si512(bytes), _mm512_loadu_si512(shifts),
-                              _mm512_set1_epi16((short)((1 << bits) - 1)), (__mmask32)(((uint64_t)1 << 4 * bits) - 1)};
-}
-INLINE vh h_bits(const struct bits_plan *plan, const void *p)
-{
-    __m512i raw = _mm512_castsi256_si512(_mm256_maskz_loadu_epi8(plan->load, p));
-    return _mm512_and_si512(_mm512_srlv_epi16(_mm512_permutexvar_epi8(plan->bytes, raw), plan->shifts), plan->mask);
-}
-#endif
-
 /* LANES vectors: rows become columns. */
 INLINE void i_transpose(vi v[LANES])
 {
