@@ -182,6 +182,7 @@ WE_API we_status we_measure_bandwidth(uint32_t threads, double *bytes_per_second
 struct we_bench_options {
     uint32_t prompt_tokens, generated_tokens, repeats;
     uint32_t sequences; /* that run side by side, each with a prompt of its own; 0: 1 */
+    bool no_warm_up;    /* what was run before has warmed up what there is to warm up */
 };
 struct we_bench_run { /* of one repeat; rates are those of all sequences together */
     double prefill_tps, decode_tps, time_to_first_token;
@@ -190,6 +191,18 @@ struct we_bench_run { /* of one repeat; rates are those of all sequences togethe
  * `runs` has room for `repeats`. The model must have been opened with as high a max_sequences. */
 WE_API we_status we_bench(struct we_model *model, const struct we_bench_options *options, struct we_bench_run *runs,
                           struct we_error *error);
+
+struct we_bench_start {
+    double load_seconds;        /* that we_model_open took */
+    double first_token_seconds; /* from the call of it until a prompt of one id had its token: by then the weights have been read */
+    uint64_t kept_bytes;        /* cold: of the model's files in memory, although they were to be forgotten */
+    uint64_t file_bytes;        /* cold: of all the model's files */
+};
+/* Opens a model as we_model_open does, runs one id, and closes it. cold: the system is asked to forget the model's files first, for
+ * which no right but that to read them is needed; it keeps what a process has open (the caller's own model included), and it may
+ * say that it forgot nothing. WE_UNSUPPORTED: an endpoint's model, or (cold) a system that cannot be asked. */
+WE_API we_status we_bench_start(const char *name, const struct we_model_options *options, bool cold, struct we_bench_start *start,
+                                struct we_error *error);
 
 /* Largest resident size of this process so far, in bytes. */
 WE_API uint64_t we_peak_memory(void);

@@ -3,7 +3,10 @@
 #include "engine/remote_model.h"
 
 #include "base/bandwidth.h"
+#include "base/fs.h"
+#include "base/page_cache.h"
 #include "base/system.h"
+#include "remote/remote.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -146,7 +149,7 @@ we_status we_bench(struct we_model *model, const struct we_bench_options *option
     const uint32_t room = model->info.context_length - options->prompt_tokens - 1, steps = room < 16 ? room : 16;
     if (sequences == 1 || options->generated_tokens > steps)
         warm_up.generated_tokens = steps;
-    for (uint32_t i = 0; status == WE_OK && i <= options->repeats; i++) {
+    for (uint32_t i = options->no_warm_up ? 1 : 0; status == WE_OK && i <= options->repeats; i++) {
         make_prompt(model, ids, sequences * options->prompt_tokens, &random);
         const struct we_bench_options *o = i ? options : &warm_up;
         struct we_bench_run *run = i ? &runs[i - 1] : &ignored;
@@ -155,5 +158,61 @@ we_status we_bench(struct we_model *model, const struct we_bench_options *option
     }
     free(ids);
     free(members);
+    return status;
+}
+
+/* ---- starts ---- */
+
+static we_status drop_files(const char *directory, struct we_bench_start *start, struct we_error *error)
+{
+    struct we_arena arena = {0};
+    char **names = NULL;
+    size_t count = 0;
+    we_status status = we_list_directory(directory, &arena, &names, &count, error);
+    for (size_t i = 0; i < count && status == WE_OK; i++) {
+        uint64_t kept, bytes;
+        const char *path = we_path_join(&arena, directory, names[i]);
+        if (path == NULL)
+            status = we_error_memory(error, "the names of the model's files");
+        else if (!we_path_is_directory(path) && (status = we_page_cache_drop(path, &kept, &bytes, error)) == WE_OK) {
+            start->kept_bytes += kept;
+            start->file_bytes += bytes;
+        }
+    }
+    we_arena_free(&arena);
+    return status;
+}
+
+we_status we_bench_start(const char *name, const struct we_model_options *options, bool cold, struct we_bench_start *start,
+                         struct we_error *error)
+{
+    *start = (struct we_bench_start){0};
+    if (name && we_remote_is_address(name))
+        return we_error_set(error, WE_UNSUPPORTED, "%s: only the start of a model on this machine can be measured", name);
+    char *path = NULL;
+    struct we_model *model = NULL;
+    struct we_result result = {0};
+    we_status status = we_store_find(options ? options->models_dir : NULL, name, &path, error);
+    if (status == WE_OK && cold)
+        status = drop_files(path, start, error);
+    const double began = we_clock();
+    if (status == WE_OK)
+        status = we_model_open(path, options, &model, error);
+    if (status == WE_OK) {
+        start->load_seconds = we_clock() - began;
+        const uint32_t id = 0;
+        struct we_request request;
+        we_request_init(&request, model);
+        request.ids = &id;
+        request.num_ids = 1;
+        request.max_tokens = 1;
+        request.ignore_end_tokens = true;
+        request.sampling = greedy;
+        status = we_generate(model, &request, &result, error);
+        start->first_token_seconds = we_clock() - began;
+    }
+    we_result_clear(&result);
+    we_model_close(model);
+    free(path);
     return status;
 }

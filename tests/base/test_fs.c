@@ -10,16 +10,19 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "base/page_cache.h"
 
 #include "failing_memory.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -594,6 +597,33 @@ static void test_paths(void **state)
     we_arena_free(&arena);
 }
 
+/* A file is forgotten where its file system has another place for it, and nobody has it mapped. */
+static void test_page_cache(void **state)
+{
+    (void)state;
+    struct we_error error;
+    uint64_t kept = 1, bytes = 0;
+    static char data[1 << 20];
+    memset(data, 7, sizeof data);
+    assert_int_equal(we_file_write(in("dropped"), we_str(data, sizeof data), &error), WE_OK);
+    assert_int_equal(we_page_cache_drop(in("dropped"), &kept, &bytes, &error), WE_OK);
+    assert_int_equal(bytes, sizeof data);
+    struct statfs system;
+    assert_int_equal(statfs(in("dropped"), &system), 0);
+    if (system.f_type == EXT4_SUPER_MAGIC)
+        assert_true(kept < bytes / 4);
+    assert_true(kept <= bytes);
+    struct we_file_map map;
+    assert_int_equal(we_file_map(in("dropped"), &map, &error), WE_OK);
+    for (size_t i = 0; i < map.size; i++)
+        assert_int_equal(((const char *)map.data)[i], 7);
+    assert_int_equal(we_page_cache_drop(in("dropped"), &kept, &bytes, &error), WE_OK);
+    assert_true(kept > bytes / 2); /* mapped, and so kept */
+    we_file_unmap(&map);
+    assert_int_equal(we_page_cache_drop(in("none"), &kept, &bytes, &error), WE_IO_ERROR);
+    assert_non_null(strstr(error.message, "none"));
+}
+
 #define in_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -602,7 +632,7 @@ int main(void)
         in_folder(test_read),       in_folder(test_no_file),        in_folder(test_write),         in_folder(test_writer),
         in_folder(test_write_over), in_folder(test_write_failures), in_folder(test_out_of_memory), in_folder(test_size_limit),
         in_folder(test_killed),     in_folder(test_rights),         in_folder(test_atomic),        in_folder(test_folders),
-        in_folder(test_paths),
+        in_folder(test_paths),      in_folder(test_page_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,6 +282,24 @@ static void test_bench(void **state)
     we_model_close(model);
 }
 
+/* A start has read the model when its first token is there; a cold one finds that nothing was kept, or says so. */
+static void test_bench_start(void **state)
+{
+    (void)state;
+    struct we_bench_start start;
+    struct we_error error;
+    for (int cold = 0; cold < 2; cold++) {
+        we_status status = we_bench_start(model_path("llama-float32"), NULL, cold, &start, &error);
+        if (cold && status == WE_UNSUPPORTED)
+            break; /* of a system without such a call */
+        assert_int_equal(status, WE_OK);
+        assert_true(start.load_seconds > 0 && start.first_token_seconds > start.load_seconds);
+        assert_true(cold ? start.file_bytes > 10000 && start.kept_bytes <= start.file_bytes : start.file_bytes == 0);
+    }
+    assert_error(we_bench_start("no/such-model", NULL, true, &start, &error), &error, WE_NOT_FOUND, "no/such-model", NULL);
+    assert_error(we_bench_start("http://localhost:1/v1", NULL, false, &start, &error), &error, WE_UNSUPPORTED, "on this machine", NULL);
+}
+
 static bool stop_at_once(void *context, size_t index, const float *logits)
 {
     (void)logits;
@@ -421,7 +439,7 @@ int main(void)
         cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_end_tokens),  cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix),      cmocka_unit_test(test_longrope_prefix),
         cmocka_unit_test(test_eviction),   cmocka_unit_test(test_logits_stop), cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_seeds),      cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_seeds),      cmocka_unit_test(test_bench), cmocka_unit_test(test_bench_start),
         cmocka_unit_test(test_logits_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
