@@ -119,7 +119,7 @@ class Programs:
         self.a, self.table = arguments, table
 
     def ours(self, model, prompt, steps, *more):
-        out, _, _ = run([self.a.whisperengine, "bench", "-m", model, "-p", str(prompt), "-n", str(steps), "-r", "1", "--json",
+        out, _, _ = run([self.a.whisperengine, "bench", "-m", model, "-p", str(prompt), "-n", str(steps), "-r", "1", "--json", "--no-cold",
                          "--threads", str(self.a.threads), "--precision", self.a.precision, *self.isa(), *more])
         result = json.loads(out)
         self.table.devices.add(result["device"])

@@ -105,18 +105,24 @@ int we_find_model(const struct we_args *args, const char *operand, char **path)
     return status;
 }
 
+void we_options_of_model(const struct we_args *args, const char *name, bool exact, uint32_t sequences,
+                         struct we_model_options *options)
+{
+    we_model_options_init(options);
+    we_settings_model_options(args->settings, options);
+    we_settings_endpoint_options(args->settings, name, options);
+    options->max_sequences = sequences;
+    if (exact && we_settings_source(args->settings, WE_SETTING_PRECISION) != WE_SOURCE_FLAG)
+        options->precision = WE_PRECISION_EXACT;
+}
+
 static int open_named(const struct we_args *args, const char *name, bool exact, bool may_fall_back, uint32_t sequences,
                       struct we_model **model)
 {
     struct we_error error;
     struct we_model_options options;
     *model = NULL;
-    we_model_options_init(&options);
-    we_settings_model_options(args->settings, &options);
-    we_settings_endpoint_options(args->settings, name, &options);
-    options.max_sequences = sequences;
-    if (exact && we_settings_source(args->settings, WE_SETTING_PRECISION) != WE_SOURCE_FLAG)
-        options.precision = WE_PRECISION_EXACT;
+    we_options_of_model(args, name, exact, sequences, &options);
     if (we_model_open(name, &options, model, &error) == WE_OK)
         return WE_EXIT_OK;
     return may_fall_back && we_fall_back(args, name, &options, model, &error) ? WE_EXIT_OK : we_fail(args->command, &error);

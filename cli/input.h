@@ -27,6 +27,9 @@ int we_model_name(const struct we_args *args, const char *operand, const char **
 /* Its directory; *path is the caller's (free). */
 int we_find_model(const struct we_args *args, const char *operand, char **path);
 
+/* What the settings of the command line say about opening it. */
+void we_options_of_model(const struct we_args *args, const char *name, bool exact, uint32_t sequences,
+                         struct we_model_options *options);
 /* Opens it with the settings of the command line. exact: unless a flag says otherwise, whatever .env says. */
 int we_open_model(const struct we_args *args, bool exact, struct we_model **model);
 int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model);

@@ -328,19 +328,6 @@ class Models(Case):
         self.bad(1, "tokenize", "-m", "org/text", contains="tokenizer.json")
         self.bad(1, "chat", "-m", "org/text", contains="tokenizer.json")
 
-    def test_bench(self):
-        value = one_line(self.good("bench", "-m", PLAIN, "-p", "8", "-n", "4", "-r", "2", "--json"))
-        for key in ["model", "device", "precision", "load_seconds", "time_to_first_token", "prefill_tps", "decode_tps", "peak_memory_bytes",
-                    "read_bandwidth", "bandwidth_fraction"]:
-            self.assertIn(key, value)
-        self.assertEqual((value["prompt_tokens"], value["generation_tokens"], value["batch_size"], value["repeats"]), (8, 4, 1, 2))
-        self.assertEqual(one_line(self.good("bench", "-m", PLAIN, "-p", "8", "-n", "4", "-r", "1", "-b", "3", "--json"))["batch_size"], 3)
-        lines = self.good("bench", "-m", PLAIN, "-p", "8", "-n", "4", "-r", "1").decode().splitlines()
-        self.assertEqual([line[:14].strip() for line in lines],
-                         ["model", "device", "load", "first token", "prefill", "decode", "peak memory", "bandwidth"])
-        self.bad(2, "bench", "-m", PLAIN, "-p", "0", contains="--prompt-tokens takes a whole number from 1")
-        self.bad(1, "bench", "-m", PLAIN, "--memory-limit", "1K", contains="llama-float32")
-
     def test_perplexity(self):
         with open(self.path("text"), "w") as f:
             f.write("The quick brown fox jumps over the lazy dog. " * 8)
