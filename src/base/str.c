@@ -44,6 +44,14 @@ static uint64_t load_le(const char *p, size_t n)
     return v;
 }
 
+/* Of 8 bytes; compilers make one instruction of what is written out. */
+static uint64_t load8_le(const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
+           (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
 uint64_t we_str_hash(struct we_str s, uint64_t seed)
 {
     const uint64_t k0 = 0x9E3779B97F4A7C15u, k1 = 0xD6E8FEB86659FD93u;
@@ -52,9 +60,9 @@ uint64_t we_str_hash(struct we_str s, uint64_t seed)
     uint64_t h = hidden ^ k0 ^ s.length;
     size_t i = 0;
     for (; i + 16 <= s.length; i += 16)
-        h = mix(load_le(s.data + i, 8) ^ k0 ^ h, load_le(s.data + i + 8, 8) ^ k1 ^ hidden);
+        h = mix(load8_le(s.data + i) ^ k0 ^ h, load8_le(s.data + i + 8) ^ k1 ^ hidden);
     if (i + 8 <= s.length) {
-        h = mix(load_le(s.data + i, 8) ^ k0 ^ h, k1);
+        h = mix(load8_le(s.data + i) ^ k0 ^ h, k1);
         i += 8;
     }
     if (i < s.length)

@@ -3,7 +3,21 @@
 
 #include <stdlib.h>
 
-enum step_kind { FORM, LOWERCASE, STRIP, STRIP_ACCENTS, REPLACE, PREPEND, BYTE_LEVEL };
+enum step_kind {
+    FORM,
+    LOWERCASE,
+    STRIP,
+    STRIP_ACCENTS,
+    REPLACE,
+    PREPEND,
+    BYTE_LEVEL,
+    NMT,
+    PRECOMPILED,
+    BERT,
+    CLEAN,
+    SPACE_HAN,
+    STRIP_NONSPACING /* the last three are the parts of BertNormalizer */
+};
 
 struct step {
     enum step_kind kind;
@@ -13,6 +27,7 @@ struct step {
     struct we_str text;         /* REPLACE: the new text; PREPEND */
     struct we_str literal;      /* REPLACE: what is replaced, */
     struct we_regex *regex;     /* or, if not NULL, by this */
+    const struct we_charsmap *map; /* PRECOMPILED */
 };
 
 struct we_normalizer {
@@ -35,6 +50,44 @@ static we_status read_strip(struct we_parts_reader *reader, const struct we_json
     return status == WE_OK ? we_parts_bool(reader, object, "normalizer Strip", "strip_right", true, &step->right) : status;
 }
 
+static struct step *add_step(struct we_parts_reader *reader, struct we_normalizer *normalizer, enum step_kind kind)
+{
+    struct step *step = we_arena_alloc(reader->arena, sizeof *step);
+    if (step == NULL) {
+        we_error_memory(reader->error, "the tokenizer");
+        return NULL;
+    }
+    step->kind = kind;
+    *normalizer->end = step;
+    normalizer->end = &step->next;
+    return step;
+}
+
+/* It is a sequence of others, each of which may be off. */
+static we_status read_bert(struct we_parts_reader *reader, const struct we_json *object, struct we_normalizer *normalizer)
+{
+    const char *where = "normalizer BertNormalizer";
+    bool clean = true, han = true, lower = true;
+    we_status status = we_parts_bool(reader, object, where, "clean_text", true, &clean);
+    if (status == WE_OK)
+        status = we_parts_bool(reader, object, where, "handle_chinese_chars", true, &han);
+    if (status == WE_OK)
+        status = we_parts_bool(reader, object, where, "lowercase", true, &lower);
+    bool accents = lower; /* unless it is said */
+    if (status == WE_OK)
+        status = we_parts_bool(reader, object, where, "strip_accents", false, &accents);
+    if (status != WE_OK)
+        return status;
+    struct step *form = NULL;
+    if ((clean && !add_step(reader, normalizer, CLEAN)) || (han && !add_step(reader, normalizer, SPACE_HAN)) ||
+        (accents && !((form = add_step(reader, normalizer, FORM)) && add_step(reader, normalizer, STRIP_NONSPACING))) ||
+        (lower && !add_step(reader, normalizer, LOWERCASE)))
+        return WE_OUT_OF_MEMORY;
+    if (form)
+        form->form = WE_NFD;
+    return WE_OK;
+}
+
 static we_status read_step(struct we_parts_reader *reader, const struct we_json *object, struct we_str type, void *part)
 {
     static const struct {
@@ -42,9 +95,19 @@ static we_status read_step(struct we_parts_reader *reader, const struct we_json 
         enum step_kind kind;
         enum we_unicode_form form;
     } kinds[] = {
-        {"NFC", FORM, WE_NFC},         {"NFD", FORM, WE_NFD},   {"NFKC", FORM, WE_NFKC}, {"NFKD", FORM, WE_NFKD},
-        {"Lowercase", LOWERCASE, 0},   {"Strip", STRIP, 0},     {"StripAccents", STRIP_ACCENTS, 0},
-        {"Replace", REPLACE, 0},       {"Prepend", PREPEND, 0}, {"ByteLevel", BYTE_LEVEL, 0},
+        {"NFC", FORM, WE_NFC},
+        {"NFD", FORM, WE_NFD},
+        {"NFKC", FORM, WE_NFKC},
+        {"NFKD", FORM, WE_NFKD},
+        {"Lowercase", LOWERCASE, 0},
+        {"Strip", STRIP, 0},
+        {"StripAccents", STRIP_ACCENTS, 0},
+        {"Replace", REPLACE, 0},
+        {"Prepend", PREPEND, 0},
+        {"ByteLevel", BYTE_LEVEL, 0},
+        {"BertNormalizer", BERT, 0},
+        {"Nmt", NMT, 0},
+        {"Precompiled", PRECOMPILED, 0},
     };
     struct we_normalizer *normalizer = part;
     size_t k = 0;
@@ -52,13 +115,12 @@ static we_status read_step(struct we_parts_reader *reader, const struct we_json 
         k++;
     if (k == sizeof kinds / sizeof kinds[0])
         return we_parts_unknown(reader, "normalizer", type);
-    struct step *step = we_arena_alloc(reader->arena, sizeof *step);
+    if (kinds[k].kind == BERT)
+        return read_bert(reader, object, normalizer);
+    struct step *step = add_step(reader, normalizer, kinds[k].kind);
     if (step == NULL)
-        return we_error_memory(reader->error, "the tokenizer");
-    step->kind = kinds[k].kind;
+        return WE_OUT_OF_MEMORY;
     step->form = kinds[k].form;
-    *normalizer->end = step;
-    normalizer->end = &step->next;
     switch (step->kind) {
     case STRIP:
         return read_strip(reader, object, step);
@@ -66,6 +128,8 @@ static we_status read_step(struct we_parts_reader *reader, const struct we_json 
         return read_replace(reader, object, step);
     case PREPEND:
         return we_parts_string(reader, object, "normalizer Prepend", "prepend", &step->text);
+    case PRECOMPILED:
+        return we_charsmap_read(reader, object, &step->map);
     default:
         return WE_OK;
     }
@@ -151,13 +215,69 @@ static void apply_strip(const struct step *step, struct we_str text, size_t *zer
     we_buf_append(out, we_str(text.data + start, end - start));
 }
 
-static void apply_strip_accents(struct we_str text, size_t *zero, struct we_buf *out)
+/* What a character becomes. */
+#define NOTHING UINT32_MAX
+static uint32_t without_marks(uint32_t c)
+{
+    return we_unicode_is_mark(c) ? NOTHING : c;
+}
+
+static uint32_t without_nonspacing(uint32_t c)
+{
+    return we_unicode_is_nonspacing(c) ? NOTHING : c;
+}
+
+static uint32_t clean(uint32_t c)
+{
+    if (we_unicode_is_space(c))
+        return c != '\v' && c != '\f' && c != 0x85 ? ' ' : NOTHING;
+    return c == 0xFFFD || we_unicode_is_other(c) ? NOTHING : c;
+}
+
+static uint32_t clean_nmt(uint32_t c)
+{
+    if ((c >= 1 && c <= 8) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F)
+        return NOTHING;
+    return c == 9 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
+                   c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD
+               ? ' '
+               : c;
+}
+
+static void apply_map(uint32_t (*becomes)(uint32_t), struct we_str text, size_t *zero, struct we_buf *out)
 {
     size_t start = out->length, old_zero = *zero;
     for (size_t i = 0; i < text.length;) {
         size_t at = i;
-        if (!we_unicode_is_mark(we_unicode_next(text, &i)))
+        uint32_t c = we_unicode_next(text, &i), new = becomes(c);
+        if (new == c)
             we_buf_append(out, we_str(text.data + at, i - at));
+        else if (new != NOTHING)
+            we_buf_append_utf8(out, new);
+        if (i == old_zero)
+            *zero = out->length - start;
+    }
+}
+
+static bool is_han(uint32_t c)
+{
+    return c >= 0x3400 &&
+           (c <= 0x4DBF || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+            (c >= 0x2A700 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0x2F800 && c <= 0x2FA1F));
+}
+
+/* A space on both sides of each ideograph. */
+static void apply_space_han(struct we_str text, size_t *zero, struct we_buf *out)
+{
+    size_t start = out->length, old_zero = *zero;
+    for (size_t i = 0; i < text.length;) {
+        size_t at = i;
+        bool han = is_han(we_unicode_next(text, &i));
+        if (han)
+            we_buf_append_byte(out, ' ');
+        we_buf_append(out, we_str(text.data + at, i - at));
+        if (han)
+            we_buf_append_byte(out, ' ');
         if (i == old_zero)
             *zero = out->length - start;
     }
@@ -217,7 +337,24 @@ static we_status apply_step(const struct step *step, struct we_regex_state *rege
         apply_strip(step, text, zero, out);
         break;
     case STRIP_ACCENTS:
-        apply_strip_accents(text, zero, out);
+        apply_map(without_marks, text, zero, out);
+        break;
+    case STRIP_NONSPACING:
+        apply_map(without_nonspacing, text, zero, out);
+        break;
+    case CLEAN:
+        apply_map(clean, text, zero, out);
+        break;
+    case NMT:
+        apply_map(clean_nmt, text, zero, out);
+        break;
+    case SPACE_HAN:
+        apply_space_han(text, zero, out);
+        break;
+    case PRECOMPILED:
+        we_charsmap_apply(step->map, text, zero, out);
+        break;
+    case BERT: /* never a step */
         break;
     case REPLACE:
         return apply_replace(step, regex, text, zero, out, error);

@@ -65,12 +65,47 @@ static we_status read_template(struct we_parts_reader *reader, const struct we_j
     return status;
 }
 
+/* ["token", id] */
+static we_status read_pair(struct we_parts_reader *reader, const struct we_json *object, const char *which, const char *key,
+                           struct we_post_item *item)
+{
+    const struct we_json *pair = we_json_get(object, key);
+    if (pair == NULL || pair->kind != WE_JSON_ARRAY || pair->count != 2 || pair->items[0].kind != WE_JSON_STRING ||
+        !pair->items[1].is_integer || pair->items[1].integer < 0 || pair->items[1].integer >= WE_NO_ID)
+        return we_parts_fail(reader, WE_INVALID_FORMAT, which, "\"%s\" is no token and its id", key);
+    item->ids = we_arena_array(reader->arena, 1, sizeof *item->ids);
+    if (item->ids == NULL)
+        return we_error_memory(reader->error, "the tokenizer");
+    item->ids[0] = (uint32_t)pair->items[1].integer;
+    item->count = 1;
+    return WE_OK;
+}
+
+/* BertProcessing and RobertaProcessing: "cls" before the text, "sep" after it. */
+static we_status read_around(struct we_parts_reader *reader, const struct we_json *object, const char *which,
+                             struct we_post_processor *post)
+{
+    if (post->given)
+        return we_parts_fail(reader, WE_UNSUPPORTED, which, "more than one template");
+    post->items = we_arena_array(reader->arena, 3, sizeof *post->items);
+    if (post->items == NULL)
+        return we_error_memory(reader->error, "the tokenizer");
+    post->given = post->items[1].sequence = true;
+    post->count = 3;
+    we_status status = read_pair(reader, object, which, "cls", &post->items[0]);
+    return status == WE_OK ? read_pair(reader, object, which, "sep", &post->items[2]) : status;
+}
+
 static we_status read_step(struct we_parts_reader *reader, const struct we_json *object, struct we_str type, void *part)
 {
     if (we_str_equal_c(type, "ByteLevel")) /* it only moves offsets, which we do not give */
         return WE_OK;
     if (we_str_equal_c(type, "TemplateProcessing"))
         return read_template(reader, object, part);
+    if (we_str_equal_c(type, "BertProcessing"))
+        return read_around(reader, object, "post_processor BertProcessing", part);
+    if (we_str_equal_c(type, "RobertaProcessing"))
+        return read_around(reader, object, "post_processor RobertaProcessing", part);
     return we_parts_unknown(reader, "post_processor", type);
 }
 

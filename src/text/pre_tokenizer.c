@@ -3,7 +3,18 @@
 
 #include <stdlib.h>
 
-enum step_kind { SPLIT, BYTE_LEVEL, DIGITS, METASPACE, WHITESPACE, WHITESPACE_SPLIT, PUNCTUATION };
+enum step_kind {
+    SPLIT,
+    BYTE_LEVEL,
+    DIGITS,
+    METASPACE,
+    WHITESPACE,
+    WHITESPACE_SPLIT,
+    PUNCTUATION,
+    BERT,
+    DELIMITER,
+    FIXED_LENGTH
+};
 enum behavior { REMOVED, ISOLATED, MERGED_WITH_PREVIOUS, MERGED_WITH_NEXT, CONTIGUOUS };
 enum prepend_scheme { ALWAYS, FIRST, NEVER };
 
@@ -17,6 +28,7 @@ struct step {
     struct we_str literal;      /* SPLIT without a regex; METASPACE: the replacement, one character */
     enum prepend_scheme scheme; /* METASPACE */
     bool split;                 /* METASPACE */
+    size_t length;              /* FIXED_LENGTH: characters */
 };
 
 struct we_pre_tokenizer {
@@ -103,15 +115,48 @@ static we_status read_digits(struct we_parts_reader *reader, const struct we_jso
     return status;
 }
 
+/* A split at one character, which goes away. */
+static we_status read_delimiter(struct we_parts_reader *reader, const struct we_json *object, struct step *step)
+{
+    const char *where = "pre_tokenizer CharDelimiterSplit";
+    step->kind = SPLIT;
+    step->behavior = REMOVED;
+    we_status status = we_parts_string(reader, object, where, "delimiter", &step->literal);
+    if (status == WE_OK &&
+        (step->literal.length == 0 || step->literal.length != we_unicode_length((unsigned char)step->literal.data[0])))
+        status = we_parts_fail(reader, WE_INVALID_FORMAT, where, "\"delimiter\" is not one character");
+    return status;
+}
+
+static struct step *add_step(struct we_parts_reader *reader, struct we_pre_tokenizer *pre, enum step_kind kind)
+{
+    struct step *step = we_arena_alloc(reader->arena, sizeof *step);
+    if (step == NULL) {
+        we_error_memory(reader->error, "the tokenizer");
+        return NULL;
+    }
+    step->kind = kind;
+    *pre->end = pre->last = step;
+    pre->end = &step->next;
+    return step;
+}
+
 static we_status read_step(struct we_parts_reader *reader, const struct we_json *object, struct we_str type, void *part)
 {
     static const struct {
         const char *type;
         enum step_kind kind;
     } kinds[] = {
-        {"Split", SPLIT},           {"ByteLevel", BYTE_LEVEL},  {"Digits", DIGITS},
-        {"Metaspace", METASPACE},   {"Whitespace", WHITESPACE}, {"WhitespaceSplit", WHITESPACE_SPLIT},
+        {"Split", SPLIT},
+        {"ByteLevel", BYTE_LEVEL},
+        {"Digits", DIGITS},
+        {"Metaspace", METASPACE},
+        {"Whitespace", WHITESPACE},
+        {"WhitespaceSplit", WHITESPACE_SPLIT},
         {"Punctuation", PUNCTUATION},
+        {"BertPreTokenizer", BERT},
+        {"CharDelimiterSplit", DELIMITER},
+        {"FixedLength", FIXED_LENGTH},
     };
     struct we_pre_tokenizer *pre = part;
     size_t k = 0;
@@ -119,12 +164,9 @@ static we_status read_step(struct we_parts_reader *reader, const struct we_json 
         k++;
     if (k == sizeof kinds / sizeof kinds[0])
         return we_parts_unknown(reader, "pre_tokenizer", type);
-    struct step *step = we_arena_alloc(reader->arena, sizeof *step);
+    struct step *step = add_step(reader, pre, kinds[k].kind);
     if (step == NULL)
-        return we_error_memory(reader->error, "the tokenizer");
-    step->kind = kinds[k].kind;
-    *pre->end = pre->last = step;
-    pre->end = &step->next;
+        return WE_OUT_OF_MEMORY;
     switch (step->kind) {
     case SPLIT:
         return read_split(reader, object, step);
@@ -137,6 +179,21 @@ static we_status read_step(struct we_parts_reader *reader, const struct we_json 
     case PUNCTUATION:
         step->behavior = ISOLATED;
         return read_behavior(reader, object, "pre_tokenizer Punctuation", false, &step->behavior);
+    case BERT: /* words at spaces, then punctuation by itself */
+        step->kind = WHITESPACE_SPLIT;
+        step->behavior = REMOVED;
+        step = add_step(reader, pre, PUNCTUATION);
+        if (step == NULL)
+            return WE_OUT_OF_MEMORY;
+        step->behavior = ISOLATED;
+        return WE_OK;
+    case DELIMITER:
+        return read_delimiter(reader, object, step);
+    case FIXED_LENGTH:
+        step->length = 5;
+        return we_json_get(object, "length")
+                   ? we_parts_size(reader, object, "pre_tokenizer FixedLength", "length", &step->length)
+                   : WE_OK;
     default: /* what is found is a word, and the rest is left out */
         step->behavior = REMOVED;
         step->invert = step->kind == WHITESPACE;
@@ -310,6 +367,19 @@ static void cut_by_words(struct cutter *c, struct we_str text)
         put_segment(c, last, text.length, false);
 }
 
+static void cut_by_length(struct cutter *c, size_t length, struct we_str text)
+{
+    size_t last = 0, count = 0;
+    for (size_t i = 0; i < text.length && !c->failed;) {
+        i += we_unicode_length((unsigned char)text.data[i]);
+        if (++count == length || i == text.length) {
+            put_piece(c, last, i);
+            last = i;
+            count = 0;
+        }
+    }
+}
+
 static we_status cut_piece(const struct step *step, struct we_regex_state *regex, struct we_pieces *out, struct we_str text,
                            size_t base, size_t zero, struct we_error *error)
 {
@@ -344,6 +414,12 @@ static we_status cut_piece(const struct step *step, struct we_regex_state *regex
         break;
     case WHITESPACE:
         cut_by_words(&c, text);
+        break;
+    case FIXED_LENGTH:
+        cut_by_length(&c, step->length, text);
+        break;
+    case BERT: /* never a step, nor the next */
+    case DELIMITER:
         break;
     }
     flush(&c);
@@ -452,8 +528,8 @@ static we_status spell_bytes(struct we_pieces *pieces, struct we_error *error)
     return WE_OK;
 }
 
-we_status we_pre_tokenizer_apply(const struct we_pre_tokenizer *pre, struct we_regex_state *regex, struct we_pieces *pieces,
-                                 struct we_error *error)
+we_status we_pre_tokenizer_apply(const struct we_pre_tokenizer *pre, struct we_regex_state *regex, bool spell,
+                                 struct we_pieces *pieces, struct we_error *error)
 {
     we_status status = WE_OK;
     for (const struct step *step = pre ? pre->first : NULL; step && status == WE_OK; step = step->next) {
@@ -462,8 +538,8 @@ we_status we_pre_tokenizer_apply(const struct we_pre_tokenizer *pre, struct we_r
         we_pieces_free(pieces);
         *pieces = out;
         if (status == WE_OK && step->kind == BYTE_LEVEL) {
-            pieces->byte_level = step->next == NULL;
-            if (step->next)
+            pieces->byte_level = step->next == NULL && !spell;
+            if (!pieces->byte_level)
                 status = spell_bytes(pieces, error);
         }
     }

@@ -6,16 +6,18 @@
 
 #include <stdlib.h>
 
-enum step_kind { BYTE_LEVEL, REPLACE, BYTE_FALLBACK, FUSE, STRIP, METASPACE, JOIN };
+enum step_kind { BYTE_LEVEL, REPLACE, BYTE_FALLBACK, FUSE, STRIP, METASPACE, WORD_PIECE, BPE_DECODER, CTC, JOIN };
 
 struct step {
     enum step_kind kind;
     struct step *next;
-    struct we_str literal; /* REPLACE, if there is no regex; STRIP, METASPACE: one character */
-    struct we_str content; /* REPLACE: the new text */
+    struct we_str literal; /* REPLACE, if there is no regex; STRIP, METASPACE: one character; WORD_PIECE: the prefix;
+                              BPE_DECODER: the suffix; CTC: the padding */
+    struct we_str content; /* REPLACE: the new text; CTC: what stands between words */
     struct we_regex *regex;
     size_t start, stop;    /* STRIP: the most characters taken away */
     bool prefixed;         /* METASPACE: the first token loses its marks */
+    bool cleanup;          /* WORD_PIECE, CTC */
 };
 
 struct we_token_decoder {
@@ -65,9 +67,24 @@ static we_status read_metaspace(struct we_parts_reader *reader, const struct we_
     return status;
 }
 
+static we_status read_word_piece(struct we_parts_reader *reader, const struct we_json *object, struct step *step)
+{
+    we_status status = we_parts_string(reader, object, "decoder WordPiece", "prefix", &step->literal);
+    return status == WE_OK ? we_parts_bool(reader, object, "decoder WordPiece", "cleanup", true, &step->cleanup) : status;
+}
+
+static we_status read_ctc(struct we_parts_reader *reader, const struct we_json *object, struct step *step)
+{
+    we_status status = we_parts_string(reader, object, "decoder CTC", "pad_token", &step->literal);
+    if (status == WE_OK)
+        status = we_parts_string(reader, object, "decoder CTC", "word_delimiter_token", &step->content);
+    return status == WE_OK ? we_parts_bool(reader, object, "decoder CTC", "cleanup", true, &step->cleanup) : status;
+}
+
 static we_status read_step(struct we_parts_reader *reader, const struct we_json *object, struct we_str type, void *part)
 {
-    static const char *const types[] = {"ByteLevel", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"};
+    static const char *const types[] = {"ByteLevel", "Replace",   "ByteFallback", "Fuse", "Strip",
+                                        "Metaspace", "WordPiece", "BPEDecoder",   "CTC"};
     struct we_token_decoder *decoder = part;
     size_t k = 0;
     while (k < sizeof types / sizeof types[0] && !we_str_equal_c(type, types[k]))
@@ -85,6 +102,12 @@ static we_status read_step(struct we_parts_reader *reader, const struct we_json 
         return read_strip(reader, object, step);
     if (step->kind == METASPACE)
         return read_metaspace(reader, object, step);
+    if (step->kind == WORD_PIECE)
+        return read_word_piece(reader, object, step);
+    if (step->kind == BPE_DECODER)
+        return we_parts_string(reader, object, "decoder BPEDecoder", "suffix", &step->literal);
+    if (step->kind == CTC)
+        return read_ctc(reader, object, step);
     if (step->kind != REPLACE)
         return WE_OK;
     we_status status = we_parts_string(reader, object, "decoder Replace", "content", &step->content);
@@ -388,6 +411,129 @@ static void take_metaspace(struct we_token_stream *s, size_t i, struct we_str te
     give(s, i + 1, we_buf_str(&stage->made));
 }
 
+/* In a text each place of `what` becomes `by`, one after the other from the left; the new text is where the old one was. */
+static void replace_all(struct we_token_stream *s, struct we_buf *text, struct we_str what, struct we_str by)
+{
+    size_t last = 0, at = we_str_find(we_buf_str(text), what, 0);
+    if (at == SIZE_MAX)
+        return;
+    struct we_buf out = {0};
+    if (what.length == 0) { /* before each character, and behind the last */
+        for (size_t i = 0; i < text->length; i = last) {
+            last = i + we_unicode_length((unsigned char)text->data[i]);
+            we_buf_append(&out, by);
+            we_buf_append(&out, we_str(text->data + i, last - i));
+        }
+        we_buf_append(&out, by);
+    } else {
+        for (; at != SIZE_MAX; at = we_str_find(we_buf_str(text), what, last)) {
+            we_buf_append(&out, we_str(text->data + last, at - last));
+            we_buf_append(&out, by);
+            last = at + what.length;
+        }
+        we_buf_append(&out, we_str(text->data + last, text->length - last));
+    }
+    check(s, &out);
+    we_buf_free(text);
+    *text = out;
+}
+
+/* What tokenizing put apart comes together again: spaces before punctuation and in English contractions go. */
+static void clean_up(struct we_token_stream *s, struct we_buf *text)
+{
+    static const char *const pairs[][2] = {
+        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
+        {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        replace_all(s, text, we_str_c(pairs[i][0]), we_str_c(pairs[i][1]));
+}
+
+/* A whole token; of fragments it is known only at the end, if it is cleaned up. */
+static void take_word_piece(struct we_token_stream *s, size_t i, struct we_str text)
+{
+    struct stage *stage = &s->stages[i];
+    const struct step *step = stage->step;
+    if (stage->fragments) {
+        we_buf_append(&stage->held, step->cleanup ? text : we_str("", 0));
+        check(s, &stage->held);
+        if (!step->cleanup)
+            give(s, i + 1, text);
+        return;
+    }
+    we_buf_clear(&stage->made);
+    if (stage->begun && we_str_starts_with(text, step->literal))
+        text = we_str(text.data + step->literal.length, text.length - step->literal.length);
+    else if (stage->begun)
+        we_buf_append_byte(&stage->made, ' ');
+    we_buf_append(&stage->made, text);
+    check(s, &stage->made);
+    stage->begun = true;
+    if (step->cleanup && s->status == WE_OK)
+        clean_up(s, &stage->made);
+    give(s, i + 1, we_buf_str(&stage->made));
+}
+
+/* The last token ends without a space, and which one that is, is known only at the end. */
+static void take_bpe(struct we_token_stream *s, size_t i, struct we_str text)
+{
+    struct stage *stage = &s->stages[i];
+    if (!stage->fragments && stage->begun && s->status == WE_OK) {
+        we_buf_clear(&stage->made);
+        we_buf_append(&stage->made, we_buf_str(&stage->held));
+        check(s, &stage->made);
+        replace_all(s, &stage->made, stage->step->literal, we_str_c(" "));
+        we_buf_clear(&stage->held);
+        give(s, i + 1, we_buf_str(&stage->made));
+    }
+    stage->begun = true;
+    we_buf_append(&stage->held, text);
+    check(s, &stage->held);
+}
+
+static void end_bpe(struct we_token_stream *s, size_t i)
+{
+    struct stage *stage = &s->stages[i];
+    if (!stage->begun)
+        return;
+    replace_all(s, &stage->held, stage->step->literal, we_str("", 0));
+    give(s, i + 1, we_buf_str(&stage->held));
+}
+
+/* A token of CTC that is not the one before. */
+static void give_ctc(struct we_token_stream *s, size_t i, struct we_str text)
+{
+    struct stage *stage = &s->stages[i];
+    const struct step *step = stage->step;
+    we_buf_clear(&stage->made);
+    we_buf_append(&stage->made, text);
+    check(s, &stage->made);
+    if (s->status != WE_OK)
+        return;
+    replace_all(s, &stage->made, step->literal, we_str("", 0));
+    if (step->cleanup) {
+        clean_up(s, &stage->made);
+        replace_all(s, &stage->made, step->content, we_str_c(" "));
+    }
+    if (stage->made.length)
+        give(s, i + 1, we_buf_str(&stage->made));
+}
+
+static void take_ctc(struct we_token_stream *s, size_t i, struct we_str text)
+{
+    struct stage *stage = &s->stages[i];
+    if (!stage->fragments) {
+        if (stage->begun && we_str_equal(text, we_buf_str(&stage->held)))
+            return;
+        we_buf_clear(&stage->held);
+    }
+    stage->begun = true;
+    we_buf_append(&stage->held, text);
+    check(s, &stage->held);
+    if (!stage->fragments)
+        give_ctc(s, i, text);
+}
+
 /* Gives a token, or a fragment of one, to stage i. */
 static void give(struct we_token_stream *s, size_t i, struct we_str text)
 {
@@ -420,6 +566,15 @@ static void give(struct we_token_stream *s, size_t i, struct we_str text)
     case METASPACE:
         take_metaspace(s, i, text);
         break;
+    case WORD_PIECE:
+        take_word_piece(s, i, text);
+        break;
+    case BPE_DECODER:
+        take_bpe(s, i, text);
+        break;
+    case CTC:
+        take_ctc(s, i, text);
+        break;
     case JOIN:
         if (stage->begun)
             give(s, i + 1, we_str_c(" "));
@@ -448,6 +603,19 @@ static void end_stage(struct we_token_stream *s, size_t i)
         break;
     case BYTE_FALLBACK:
         end_byte_fallback(s, i);
+        break;
+    case WORD_PIECE:
+        if (stage->fragments && stage->step->cleanup) {
+            clean_up(s, &stage->held);
+            give(s, i + 1, we_buf_str(&stage->held));
+        }
+        break;
+    case BPE_DECODER:
+        end_bpe(s, i);
+        break;
+    case CTC:
+        if (stage->fragments && stage->begun)
+            give_ctc(s, i, we_buf_str(&stage->held));
         break;
     default: /* what STRIP held goes away */
         break;

@@ -1,46 +1,56 @@
 #include "text/tokenizer_parts.h"
 
+#include "base/cache.h"
 #include "base/fs.h"
+#include "text/compiled.h"
 #include "text/unicode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+enum {
+    LEAST_COMPILED = 1 << 20, /* bytes of a tokenizer.json from which on its compiled form is kept */
+    MAX_COMPILED = 1 << 30,   /* bytes of that */
+    MOST_COMPILED = 16        /* how many are kept */
+};
 
 /* ---- reading ---- */
 
 /* Where the small parts stand in the text: some need others, which may come later. SIZE_MAX: there is none. */
+enum part { ADDED_TOKENS, NORMALIZER, PRE_TOKENIZER, POST_PROCESSOR, DECODER, PARTS };
 struct places {
-    size_t added_tokens, normalizer, pre_tokenizer, post_processor, decoder;
+    size_t at[PARTS], end[PARTS];
 };
 
-/* Reads the model, which is most of the text, and finds the other parts. */
-static we_status read_model(struct we_parts_reader *parts, struct we_json_reader *json, struct we_bpe *bpe, struct places *places)
+static const char *const part_names[] = {"added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder"};
+
+/* Reads the model, which is most of the text, and finds the other parts. `model` NULL: it was read elsewhere. */
+static we_status read_model(struct we_parts_reader *parts, struct we_json_reader *json, struct we_token_model *model,
+                            struct places *places)
 {
-    const struct {
-        const char *key;
-        size_t *place;
-    } keys[] = {
-        {"added_tokens", &places->added_tokens},
-        {"normalizer", &places->normalizer},
-        {"pre_tokenizer", &places->pre_tokenizer},
-        {"post_processor", &places->post_processor},
-        {"decoder", &places->decoder},
-    };
     struct we_str key;
-    *places = (struct places){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
+    for (size_t i = 0; i < PARTS; i++)
+        places->at[i] = SIZE_MAX;
     bool has_model = false, ok = we_json_enter_object(json);
     while (ok && we_json_next_key(json, &key)) {
-        if (we_str_equal_c(key, "model")) {
-            ok = has_model ? we_json_fail(json, "a second \"model\"") == WE_OK : we_bpe_read(parts, json, bpe) == WE_OK;
+        if (model && we_str_equal_c(key, "model")) {
+            ok = has_model ? we_json_fail(json, "a second \"model\"") == WE_OK
+                           : we_token_model_read(parts, json, model) == WE_OK;
             has_model = true;
             continue;
         }
+        size_t part = 0;
+        while (part < PARTS && !we_str_equal_c(key, part_names[part]))
+            part++;
         we_json_peek(json);
-        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-            if (we_str_equal_c(key, keys[i].key))
-                *keys[i].place = json->at;
+        size_t at = json->at;
         ok = we_json_skip(json);
+        if (part < PARTS) {
+            places->at[part] = at;
+            places->end[part] = json->at;
+        }
     }
-    if (we_json_finish(json) == WE_OK && !has_model)
+    if (we_json_finish(json) == WE_OK && model && !has_model)
         we_json_fail(json, "there is no \"model\"");
     return json->status;
 }
@@ -66,19 +76,19 @@ static we_status read_small_parts(struct we_parts_reader *parts, struct we_json_
 {
     struct we_arena arena = {0}; /* of the trees; what stays of them is copied by the parts */
     const struct we_json *tree;
-    we_status status = read_part(json, parts->arena, places->normalizer, &tree);
+    we_status status = read_part(json, parts->arena, places->at[NORMALIZER], &tree);
     if (status == WE_OK)
         status = we_normalizer_read(parts, tree, &tokenizer->normalizer);
     if (status == WE_OK)
-        status = read_part(json, parts->arena, places->pre_tokenizer, &tree);
+        status = read_part(json, parts->arena, places->at[PRE_TOKENIZER], &tree);
     if (status == WE_OK)
         status = we_pre_tokenizer_read(parts, tree, &tokenizer->pre_tokenizer);
     if (status == WE_OK)
-        status = read_part(json, &arena, places->post_processor, &tree);
+        status = read_part(json, &arena, places->at[POST_PROCESSOR], &tree);
     if (status == WE_OK)
         status = we_post_processor_read(parts, tree, &tokenizer->post_processor);
     if (status == WE_OK)
-        status = read_part(json, parts->arena, places->decoder, &tree);
+        status = read_part(json, parts->arena, places->at[DECODER], &tree);
     if (status == WE_OK)
         status = we_token_decoder_read(parts, tree, &tokenizer->decoder);
     we_arena_free(&arena);
@@ -88,7 +98,8 @@ static we_status read_small_parts(struct we_parts_reader *parts, struct we_json_
 static we_status index_ids(struct we_tokenizer *tokenizer, struct we_error *error)
 {
     const struct we_added_tokens *added = &tokenizer->added;
-    tokenizer->vocab_size = tokenizer->bpe.vocab.limit > added->contents.limit ? tokenizer->bpe.vocab.limit : added->contents.limit;
+    tokenizer->vocab_size =
+        tokenizer->model.vocab.limit > added->contents.limit ? tokenizer->model.vocab.limit : added->contents.limit;
     tokenizer->added_by_id = calloc((size_t)tokenizer->vocab_size + 1, sizeof *tokenizer->added_by_id);
     if (tokenizer->added_by_id == NULL)
         return we_error_memory(error, "the tokenizer");
@@ -97,42 +108,112 @@ static we_status index_ids(struct we_tokenizer *tokenizer, struct we_error *erro
     return WE_OK;
 }
 
-static we_status read_tokenizer(struct we_str text, const char *name, struct we_tokenizer *tokenizer, struct we_error *error)
+/* Everything but the model. */
+static we_status read_rest(struct we_parts_reader *parts, struct we_json_reader *json, const struct places *places,
+                           struct we_tokenizer *tokenizer)
+{
+    we_status status = read_small_parts(parts, json, places, tokenizer);
+    if (status == WE_OK) {
+        json->at = places->at[ADDED_TOKENS];
+        status = we_added_tokens_read(parts, places->at[ADDED_TOKENS] == SIZE_MAX ? NULL : json, &tokenizer->model.vocab,
+                                      tokenizer->normalizer, &tokenizer->added);
+    }
+    return status == WE_OK ? index_ids(tokenizer, parts->error) : status;
+}
+
+/* The compiled form of the model that was read, and the JSON of the rest. Where memory is out it is not kept. */
+static void keep(const struct we_tokenizer *tokenizer, struct we_str text, const struct places *places, const char *cache_name,
+                 const struct we_content_hash *hash)
+{
+    struct we_buf rest = {0}, compiled = {.limit = MAX_COMPILED};
+    we_buf_append_byte(&rest, '{');
+    for (size_t i = 0; i < PARTS; i++) {
+        if (places->at[i] == SIZE_MAX)
+            continue;
+        we_buf_printf(&rest, "%s\"%s\":", rest.length > 1 ? "," : "", part_names[i]);
+        we_buf_append(&rest, we_str(text.data + places->at[i], places->end[i] - places->at[i]));
+    }
+    we_buf_append_byte(&rest, '}');
+    if (!rest.failed && we_compiled_write(&tokenizer->model, we_buf_str(&rest), hash, &compiled))
+        we_cache_write(cache_name, we_buf_str(&compiled), MOST_COMPILED);
+    we_buf_free(&rest);
+    we_buf_free(&compiled);
+}
+
+/* cache_name NULL: no compiled form is kept. */
+static we_status read_tokenizer(struct we_str text, const char *name, const char *cache_name,
+                                const struct we_content_hash *hash, struct we_tokenizer *tokenizer, struct we_error *error)
 {
     struct we_parts_reader parts = {&tokenizer->arena, name, error};
     struct we_json_reader json;
     struct places places;
     we_json_reader_init(&json, text, name, error);
-    we_status status = read_model(&parts, &json, &tokenizer->bpe, &places);
+    we_status status = read_model(&parts, &json, &tokenizer->model, &places);
     if (status == WE_OK)
-        status = read_small_parts(&parts, &json, &places, tokenizer);
-    if (status == WE_OK) {
-        json.at = places.added_tokens;
-        status = we_added_tokens_read(&parts, places.added_tokens == SIZE_MAX ? NULL : &json, &tokenizer->bpe.vocab,
-                                      tokenizer->normalizer, &tokenizer->added);
-    }
-    if (status == WE_OK && !we_pre_tokenizer_is_byte_level(tokenizer->pre_tokenizer) &&
-        !we_bpe_find_junctions(&tokenizer->bpe))
+        status = read_rest(&parts, &json, &places, tokenizer);
+    const struct we_bpe *bpe = &tokenizer->model.bpe;
+    bool dressed = bpe->prefix.length || bpe->suffix.length; /* then places in a word differ */
+    if (status == WE_OK && tokenizer->model.kind == WE_MODEL_BPE && !dressed && !bpe->ignore_merges &&
+        !we_pre_tokenizer_is_byte_level(tokenizer->pre_tokenizer) && !we_bpe_find_junctions(&tokenizer->model))
         status = we_error_memory(error, "the tokenizer");
-    if (status == WE_OK)
-        status = index_ids(tokenizer, error);
     we_json_reader_free(&json);
+    if (status == WE_OK && cache_name)
+        keep(tokenizer, text, &places, cache_name, hash);
     return status;
 }
 
-we_status we_tokenizer_parse(struct we_str text, const char *name, struct we_tokenizer **out, struct we_error *error)
+static struct we_tokenizer *new_tokenizer(struct we_error *error)
 {
-    *out = NULL;
     struct we_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
     if (tokenizer == NULL)
-        return we_error_memory(error, "the tokenizer");
-    we_status status = read_tokenizer(text, name ? name : "tokenizer.json", tokenizer, error);
+        we_error_memory(error, "the tokenizer");
+    return tokenizer;
+}
+
+static we_status parse(struct we_str text, const char *name, const char *cache_name, const struct we_content_hash *hash,
+                       struct we_tokenizer **out, struct we_error *error)
+{
+    *out = NULL;
+    struct we_tokenizer *tokenizer = new_tokenizer(error);
+    if (tokenizer == NULL)
+        return WE_OUT_OF_MEMORY;
+    we_status status = read_tokenizer(text, name ? name : "tokenizer.json", cache_name, hash, tokenizer, error);
     if (status != WE_OK) {
         we_tokenizer_close(tokenizer);
         return status;
     }
     *out = tokenizer;
     return WE_OK;
+}
+
+we_status we_tokenizer_parse(struct we_str text, const char *name, struct we_tokenizer **out, struct we_error *error)
+{
+    return parse(text, name, NULL, NULL, out, error);
+}
+
+struct we_tokenizer *we_tokenizer_from_compiled(void *block, size_t size, const struct we_content_hash *hash, const char *name)
+{
+    struct we_error error;
+    struct we_str rest;
+    struct places places;
+    struct we_json_reader json;
+    struct we_tokenizer *tokenizer = new_tokenizer(&error);
+    if (tokenizer == NULL || !we_compiled_read(block, size, hash, &tokenizer->arena, &tokenizer->model, &rest)) {
+        we_tokenizer_close(tokenizer);
+        free(block);
+        return NULL;
+    }
+    struct we_parts_reader parts = {&tokenizer->arena, name, &error};
+    we_json_reader_init(&json, rest, name, &error);
+    we_status status = read_model(&parts, &json, NULL, &places);
+    if (status == WE_OK)
+        status = read_rest(&parts, &json, &places, tokenizer);
+    we_json_reader_free(&json);
+    if (status != WE_OK) {
+        we_tokenizer_close(tokenizer);
+        return NULL;
+    }
+    return tokenizer;
 }
 
 we_status we_tokenizer_open(const char *directory, struct we_tokenizer **out, struct we_error *error)
@@ -143,7 +224,21 @@ we_status we_tokenizer_open(const char *directory, struct we_tokenizer **out, st
     char *path = we_path_join(&arena, directory, "tokenizer.json");
     we_status status = path ? we_file_map(path, &map, error) : we_error_memory(error, "a path");
     if (status == WE_OK) {
-        status = we_tokenizer_parse(we_str(map.data, map.size), path, out, error);
+        struct we_str text = we_str(map.data, map.size);
+        if (map.size < LEAST_COMPILED) {
+            status = we_tokenizer_parse(text, path, out, error);
+        } else {
+            char name[64];
+            void *block;
+            size_t size;
+            struct we_content_hash hash = we_content_hash(text);
+            snprintf(name, sizeof name, "tokenizer-%016llx%016llx", (unsigned long long)hash.words[0],
+                     (unsigned long long)hash.words[1]);
+            if (we_cache_read(name, MAX_COMPILED, &block, &size))
+                *out = we_tokenizer_from_compiled(block, size, &hash, path);
+            if (*out == NULL)
+                status = parse(text, path, name, &hash, out, error);
+        }
         we_file_unmap(&map);
     }
     we_arena_free(&arena);
@@ -154,7 +249,7 @@ void we_tokenizer_close(struct we_tokenizer *tokenizer)
 {
     if (tokenizer == NULL)
         return;
-    we_bpe_free(&tokenizer->bpe);
+    we_token_model_free(&tokenizer->model);
     we_normalizer_free(tokenizer->normalizer);
     we_pre_tokenizer_free(tokenizer->pre_tokenizer);
     we_token_decoder_free(tokenizer->decoder);
@@ -203,17 +298,17 @@ static we_status normalize_pieces(const struct we_tokenizer *tokenizer, struct w
 static we_status encode_pieces(const struct we_tokenizer *tokenizer, const struct we_pieces *pieces, struct we_ids *ids,
                                struct we_error *error)
 {
-    struct we_bpe_work *work = we_bpe_work_new();
-    we_status status = work ? WE_OK : we_error_memory(error, "encoding a text");
+    struct we_model_work work = {0};
+    we_status status = WE_OK;
     for (size_t i = 0; i < pieces->count && status == WE_OK; i++) {
         const struct we_piece *piece = &pieces->data[i];
         if (piece->id == WE_NO_ID)
-            status = we_bpe_encode(&tokenizer->bpe, work, we_str(pieces->text.data + piece->start, piece->length),
-                                   pieces->byte_level, ids, error);
+            status = we_model_encode(&tokenizer->model, &work, we_str(pieces->text.data + piece->start, piece->length),
+                                     pieces->byte_level, ids, error);
         else if (!we_ids_append(ids, &piece->id, 1))
             status = we_error_memory(error, "encoding a text");
     }
-    we_bpe_work_free(work);
+    we_model_work_free(&work);
     return status;
 }
 
@@ -229,7 +324,8 @@ static we_status encode_text(const struct we_tokenizer *tokenizer, struct we_str
     if (status == WE_OK)
         status = normalize_pieces(tokenizer, &regex, &pieces, error);
     if (status == WE_OK)
-        status = we_pre_tokenizer_apply(tokenizer->pre_tokenizer, &regex, &pieces, error);
+        status =
+            we_pre_tokenizer_apply(tokenizer->pre_tokenizer, &regex, tokenizer->model.kind != WE_MODEL_BPE, &pieces, error);
     if (status == WE_OK)
         status = encode_pieces(tokenizer, &pieces, ids, error);
     we_pieces_free(&pieces);
@@ -290,7 +386,7 @@ struct we_str we_tokenizer_text_of(const struct we_tokenizer *tokenizer, uint32_
 {
     const struct we_added_token *token = added_token(tokenizer, id);
     *skipped = token && token->skipped;
-    return token ? token->decoded : we_vocab_token(&tokenizer->bpe.vocab, id);
+    return token ? token->decoded : we_vocab_token(&tokenizer->model.vocab, id);
 }
 
 uint32_t we_tokenizer_vocab_size(const struct we_tokenizer *tokenizer)
@@ -301,13 +397,13 @@ uint32_t we_tokenizer_vocab_size(const struct we_tokenizer *tokenizer)
 uint32_t we_tokenizer_token_id(const struct we_tokenizer *tokenizer, struct we_str token)
 {
     uint32_t id = we_vocab_find(&tokenizer->added.contents, token);
-    return id != WE_NO_ID ? id : we_vocab_find(&tokenizer->bpe.vocab, token);
+    return id != WE_NO_ID ? id : we_vocab_find(&tokenizer->model.vocab, token);
 }
 
 struct we_str we_tokenizer_token(const struct we_tokenizer *tokenizer, uint32_t id)
 {
     const struct we_added_token *token = added_token(tokenizer, id);
-    return token ? token->content : we_vocab_token(&tokenizer->bpe.vocab, id);
+    return token ? token->content : we_vocab_token(&tokenizer->model.vocab, id);
 }
 
 bool we_tokenizer_is_special(const struct we_tokenizer *tokenizer, uint32_t id)

@@ -14,7 +14,8 @@ struct we_ids {
 };
 void we_ids_free(struct we_ids *ids);
 
-/* Reads DIRECTORY/tokenizer.json. WE_NOT_FOUND if there is none; WE_UNSUPPORTED names a component that is not known. */
+/* Reads DIRECTORY/tokenizer.json. Of a large one the compiled form is kept in the cache folder (base/cache.h), which makes the
+ * next time much faster. WE_NOT_FOUND if there is none; WE_UNSUPPORTED names a component that is not known. */
 we_status we_tokenizer_open(const char *directory, struct we_tokenizer **tokenizer, struct we_error *error);
 /* From the text of a tokenizer.json; `name` stands in messages. */
 we_status we_tokenizer_parse(struct we_str json, const char *name, struct we_tokenizer **tokenizer, struct we_error *error);

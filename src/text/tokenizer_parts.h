@@ -75,18 +75,54 @@ bool we_byte_level_append(struct we_buf *out, struct we_str bytes);
 /* The bytes that a token stands for; false if it has a character that stands for none (then nothing is appended). */
 bool we_byte_level_decode(struct we_str token, struct we_buf *out);
 
-/* ---- model (bpe.c, bpe_encode.c) ---- */
+/* ---- trie (trie.c) ---- */
 
+/* Tokens by their beginnings. A node is a number, 0 the root; an edge is found by hashing its node and byte. */
+struct we_trie {
+    struct we_trie_edge {
+        uint32_t key;  /* node << 8 | byte */
+        uint32_t node; /* where it leads; 0: the slot is empty */
+        uint32_t id;   /* of the token that ends there, or WE_NO_ID */
+    } * edges;         /* (mask + 1) */
+    size_t mask;
+    uint32_t node_count;
+};
+
+void we_trie_free(struct we_trie *trie);
+/* Of all tokens of a vocabulary that is finished. WE_UNSUPPORTED: they have more than 16 million beginnings. */
+we_status we_trie_build(struct we_trie *trie, const struct we_vocab *vocab, struct we_error *error);
+
+static inline size_t we_trie_hash(uint32_t key)
+{
+    uint64_t h = key * 0x9E3779B97F4A7C15u;
+    return (size_t)(h >> 32);
+}
+
+/* The edge from a node with a byte, or NULL. */
+static inline const struct we_trie_edge *we_trie_step(const struct we_trie *trie, uint32_t node, unsigned char byte)
+{
+    uint32_t key = node << 8 | byte;
+    for (size_t i = we_trie_hash(key) & trie->mask;; i = (i + 1) & trie->mask) {
+        const struct we_trie_edge *edge = &trie->edges[i];
+        if (edge->node == 0)
+            return NULL;
+        if (edge->key == key)
+            return edge;
+    }
+}
+
+/* ---- model (token_model.c, model_encode.c) ---- */
+
+enum we_model_kind { WE_MODEL_BPE, WE_MODEL_UNIGRAM, WE_MODEL_WORD_PIECE, WE_MODEL_WORD_LEVEL };
+
+/* bpe.c, bpe_encode.c */
 struct we_bpe {
-    struct we_vocab vocab;
     struct we_merge {
         uint32_t left, right, rank, result;
     } *merges;                 /* (merge_mask + 1), a hash table; rank WE_NO_ID: empty */
     size_t merge_count, merge_mask;
-    bool byte_fallback, fuse_unk, ignore_merges, has_unk;
-    struct we_str unk_token;
-    uint32_t unk_id;
-    uint32_t byte_tokens[256]; /* <0x00> ...; WE_NO_ID where one is missing */
+    bool fuse_unk, ignore_merges;
+    struct we_str prefix, suffix; /* of characters that do not begin a word, and of the last one */
     uint32_t byte_ids[256];    /* of the byte-level alphabet */
     bool byte_ids_complete;
     uint32_t ascii_ids[128];
@@ -94,21 +130,79 @@ struct we_bpe {
     size_t junction_mask;
 };
 
-void we_bpe_free(struct we_bpe *bpe);
-/* Reads the object "model", where the reader stands. */
-we_status we_bpe_read(struct we_parts_reader *parts, struct we_json_reader *json, struct we_bpe *bpe);
-/* Lets long words be cut where no merge can join; for tokenizers that do not cut at spaces. */
-bool we_bpe_find_junctions(struct we_bpe *bpe);
-bool we_bpe_may_join(const struct we_bpe *bpe, uint32_t left, uint32_t right); /* characters */
-const struct we_merge *we_bpe_merge(const struct we_bpe *bpe, uint32_t left, uint32_t right); /* NULL: none */
+/* unigram.c */
+struct we_unigram {
+    double *scores; /* (count of the vocabulary's entries), logarithms; an id is an index */
+    double unk_score;
+};
 
-struct we_bpe_work; /* of one call: buffers, and the words seen so far */
-struct we_bpe_work *we_bpe_work_new(void);
-void we_bpe_work_free(struct we_bpe_work *work);
-/* Appends the ids of a piece of valid UTF-8, which must stay where it is until the work is freed. byte_level: the
- * piece stands for its byte-level characters. */
-we_status we_bpe_encode(const struct we_bpe *bpe, struct we_bpe_work *work, struct we_str piece, bool byte_level,
-                        struct we_ids *ids, struct we_error *error);
+/* word_piece.c */
+struct we_word_piece {
+    uint32_t inside;       /* the node where pieces begin that do not begin a word, or WE_NO_ID */
+    bool has_inside;       /* whether the prefix of those is not empty */
+    size_t max_characters; /* of a word; a longer one is unknown */
+};
+
+struct we_token_model {
+    enum we_model_kind kind;
+    struct we_vocab vocab;
+    bool byte_fallback, has_unk;
+    struct we_str unk_token;
+    uint32_t unk_id;
+    uint32_t byte_tokens[256]; /* <0x00> ...; WE_NO_ID where one is missing */
+    struct we_trie trie;       /* of UNIGRAM and WORD_PIECE */
+    struct we_bpe bpe;
+    struct we_unigram unigram;
+    struct we_word_piece word_piece;
+    void *block; /* if not NULL it holds all arrays, and is what must be freed */
+};
+
+void we_token_model_free(struct we_token_model *model);
+/* Reads the object "model", where the reader stands. */
+we_status we_token_model_read(struct we_parts_reader *parts, struct we_json_reader *json, struct we_token_model *model);
+/* Lets long words be cut where no merge can join; for tokenizers that do not cut at spaces. */
+bool we_bpe_find_junctions(struct we_token_model *model);
+
+/* Reads "merges", where the reader stands. */
+bool we_bpe_read_merges(struct we_json_reader *json, struct we_token_model *model);
+/* The ids that encoding asks for again and again. */
+void we_token_model_find_fixed_ids(struct we_token_model *model);
+void we_bpe_find_fixed_ids(struct we_token_model *model);
+const struct we_merge *we_bpe_merge(const struct we_bpe *bpe, uint32_t left, uint32_t right); /* NULL: none */
+/* Bytes up to the first place where no merge can join, of a text that is not empty. */
+size_t we_bpe_cut(const struct we_token_model *model, struct we_str text);
+
+struct we_model_work { /* of one call: buffers, and the words seen so far */
+    uint32_t *symbols; /* (3 * capacity): the ids of a word; then, for long ones, the places of the neighbours */
+    size_t capacity;
+    uint64_t *heap; /* rank and place of a pair */
+    size_t heap_count, heap_capacity;
+    struct we_buf mapped; /* a word in the byte-level alphabet */
+    struct we_unigram_node {
+        double score;       /* of the best way to here */
+        uint32_t start, id; /* of the last piece of that; start WE_NO_ID: there is no way */
+    } * nodes;              /* (node_capacity) */
+    size_t node_capacity;
+    struct we_word_slot *slots;
+    size_t slot_count, used;
+    struct we_ids known;
+};
+
+void we_model_work_free(struct we_model_work *work);
+bool we_model_work_reserve(struct we_model_work *work, size_t symbols);
+/* The ids of a word, in work->symbols; byte_level: the word stands for its byte-level characters. */
+we_status we_bpe_encode(const struct we_token_model *model, struct we_model_work *work, struct we_str word, bool byte_level,
+                        size_t *count, struct we_error *error);
+we_status we_unigram_encode(const struct we_token_model *model, struct we_model_work *work, struct we_str word, size_t *count,
+                            struct we_error *error);
+we_status we_word_piece_encode(const struct we_token_model *model, struct we_model_work *work, struct we_str word,
+                               size_t *count, struct we_error *error);
+/* For a model without an unknown token. */
+we_status we_model_no_unk(const struct we_token_model *model, struct we_error *error);
+/* Appends the ids of a piece of valid UTF-8, which must stay where it is until the work is freed. byte_level (of BPE only):
+ * the piece stands for its byte-level characters. */
+we_status we_model_encode(const struct we_token_model *model, struct we_model_work *work, struct we_str piece, bool byte_level,
+                          struct we_ids *ids, struct we_error *error);
 
 bool we_ids_append(struct we_ids *ids, const uint32_t *data, size_t count);
 
@@ -128,6 +222,10 @@ void we_normalizer_free(struct we_normalizer *normalizer);
 /* Appends the normalised text to `out`; *zero changes with it. */
 we_status we_normalizer_apply(const struct we_normalizer *normalizer, struct we_normalizer_work *work, struct we_str text,
                               size_t *zero, struct we_buf *out, struct we_error *error);
+
+struct we_charsmap; /* of the normalizer Precompiled (precompiled.c); lives in the arena */
+we_status we_charsmap_read(struct we_parts_reader *reader, const struct we_json *object, const struct we_charsmap **map);
+bool we_charsmap_apply(const struct we_charsmap *map, struct we_str text, size_t *zero, struct we_buf *out);
 
 /* ---- pieces and pre-tokenizers (pieces.c, pre_tokenizer.c) ---- */
 
@@ -154,8 +252,9 @@ we_status we_pre_tokenizer_read(struct we_parts_reader *reader, const struct we_
 void we_pre_tokenizer_free(struct we_pre_tokenizer *pre);
 /* Whether its last step is ByteLevel. */
 bool we_pre_tokenizer_is_byte_level(const struct we_pre_tokenizer *pre);
-we_status we_pre_tokenizer_apply(const struct we_pre_tokenizer *pre, struct we_regex_state *regex, struct we_pieces *pieces,
-                                 struct we_error *error);
+/* spell: also where its last step is ByteLevel the text is written in that alphabet, and pieces->byte_level is false. */
+we_status we_pre_tokenizer_apply(const struct we_pre_tokenizer *pre, struct we_regex_state *regex, bool spell,
+                                 struct we_pieces *pieces, struct we_error *error);
 
 /* ---- added tokens (added_tokens.c) ---- */
 
@@ -223,7 +322,7 @@ we_status we_token_stream_finish(struct we_token_stream *stream, struct we_error
 
 struct we_tokenizer {
     struct we_arena arena;
-    struct we_bpe bpe;
+    struct we_token_model model;
     struct we_normalizer *normalizer;       /* NULL: none; also below */
     struct we_pre_tokenizer *pre_tokenizer;
     struct we_post_processor post_processor;

@@ -103,6 +103,25 @@ bool we_unicode_is_mark(uint32_t c)
     return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME;
 }
 
+bool we_unicode_is_nonspacing(uint32_t c)
+{
+    if (c < 0x300)
+        return false;
+    size_t row = FIND(unicode_nonspacing, c);
+    return row != SIZE_MAX ? unicode_nonspacing[row].value : we_unicode_category(c) == UTF8PROC_CATEGORY_MN;
+}
+
+bool we_unicode_is_other(uint32_t c)
+{
+    if (c < 0x80)
+        return c < 0x20 || c == 0x7F;
+    size_t row = FIND(unicode_other, c);
+    if (row != SIZE_MAX)
+        return unicode_other[row].value;
+    utf8proc_category_t k = we_unicode_category(c);
+    return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO;
+}
+
 size_t we_unicode_lower(uint32_t c, uint32_t lower[2])
 {
     if (c < 0x80) {

@@ -12,6 +12,8 @@ bool we_unicode_is_word(uint32_t c);                 /* \w of UTS 18 */
 bool we_unicode_is_numeric(uint32_t c);
 bool we_unicode_is_punctuation(uint32_t c);
 bool we_unicode_is_mark(uint32_t c);
+bool we_unicode_is_nonspacing(uint32_t c); /* marks that BertNormalizer takes for accents */
+bool we_unicode_is_other(uint32_t c);      /* controls, formats and private characters */
 /* Lower case, without regard to what stands around: 1 or 2 characters. */
 size_t we_unicode_lower(uint32_t c, uint32_t lower[2]);
 
@@ -23,6 +25,10 @@ enum we_unicode_form { WE_NFC, WE_NFD, WE_NFKC, WE_NFKD };
 
 /* Appends the normalised form of valid UTF-8; linear in its length. False: memory is out. */
 bool we_unicode_normalize(enum we_unicode_form form, struct we_str text, struct we_buf *out);
+
+/* Where the grapheme cluster ends that begins at `at` in valid UTF-8; exact where it is not over five bytes long, of which
+ * longer ones may be given as several of one character each. (graphemes.c) */
+size_t we_unicode_grapheme_end(struct we_str text, size_t at);
 
 /* Appends text with every byte sequence that is no UTF-8 replaced by U+FFFD: one for each longest prefix of a
  * character, as Python's errors='replace' and Unicode's chapter 3.9 do. */
