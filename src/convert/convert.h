@@ -85,14 +85,22 @@ enum we_dtype we_gguf_float_type(uint32_t ggml_type);
 we_status we_gguf_weights(const struct we_gguf *gguf, const struct we_gguf_plan *plan, struct we_arena *arena,
                           struct we_weights *weights, struct we_error *error);
 
-/* ---- gguf_tokenizer.c, gguf_merges.c ---- */
+/* ---- gguf_tokenizer.c, gguf_merges.c, gguf_pre_tokenizers.c ---- */
+
+enum we_gguf_vocab_kind {
+    WE_VOCAB_PIECES,    /* "llama": SentencePiece's BPE, of pieces with scores */
+    WE_VOCAB_BYTES,     /* "gpt2": byte-level BPE, with its merges */
+    WE_VOCAB_GEMMA4,    /* "gemma4": BPE of pieces, with its merges */
+    WE_VOCAB_UNIGRAM,   /* "t5": SentencePiece's Unigram */
+    WE_VOCAB_WORD_PIECE /* "bert" */
+};
 
 struct we_gguf_vocab {
     const char *path;     /* of the file, for messages */
     struct we_str *tokens; /* (count) */
     const unsigned char *types; /* int32 (count), at any alignment; NULL: all normal */
     uint32_t count;
-    bool spm;             /* pieces with scores, not byte-level BPE */
+    enum we_gguf_vocab_kind kind;
     struct we_str pre;    /* the name of the pre-tokenizer */
     uint32_t bos, eos, unk, pad; /* UINT32_MAX: none */
     bool add_bos, add_eos, space_prefix;
@@ -106,6 +114,17 @@ enum we_gguf_token_type {
     WE_TOKEN_UNUSED,
     WE_TOKEN_BYTE
 };
+
+/* One for byte-level BPE. It cuts at `splits`, one after the other, and then spells bytes; without splits it cuts as GPT-2. */
+enum { WE_PRE_DIGITS = 1 /* each digit by itself */, WE_PRE_WHOLE_WORDS = 2 /* ignore_merges */, WE_PRE_NFC = 4, WE_PRE_ADD_BOS = 8 };
+struct we_gguf_pre_tokenizer {
+    const char *name;
+    unsigned flags;
+    const char *splits[4];
+};
+const struct we_gguf_pre_tokenizer *we_gguf_pre_tokenizer_find(struct we_str name); /* NULL: not known */
+/* Appends the members "normalizer" and "pre_tokenizer". */
+void we_gguf_pre_tokenizer_write(const struct we_gguf_pre_tokenizer *pre, struct we_buf *out);
 
 /* Whether the file has a vocabulary at all; without one a model is converted without tokenizer files. */
 bool we_gguf_has_vocab(const struct we_gguf *gguf);

@@ -202,7 +202,7 @@ we_status we_gguf_write_merges(const struct we_gguf *gguf, const struct we_gguf_
     we_buf_append_byte(out, '[');
     we_status status = fill_table(&table, error);
     if (status == WE_OK)
-        status = vocab->spm ? write_made_merges(gguf, &table, out, error) : write_own_merges(gguf, &table, out, error);
+        status = vocab->kind == WE_VOCAB_PIECES ? write_made_merges(gguf, &table, out, error) : write_own_merges(gguf, &table, out, error);
     free(table.slots);
     we_buf_append_c(out, "\n    ]");
     return status == WE_OK && out->failed ? we_error_memory(error, "the merges") : status;

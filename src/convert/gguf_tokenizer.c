@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- reading ---- */
@@ -27,6 +28,10 @@ static we_status read_tokens(const struct we_gguf *gguf, struct we_arena *arena,
 {
     const struct we_gguf_value *tokens = we_gguf_find(gguf, "tokenizer.ggml.tokens");
     const struct we_gguf_value *types = we_gguf_find(gguf, "tokenizer.ggml.token_type");
+    const struct we_gguf_value *map = we_gguf_find(gguf, "tokenizer.ggml.precompiled_charsmap");
+    if (map && (map->type != WE_GGUF_ARRAY || (map->element_type != WE_GGUF_U8 && map->element_type != WE_GGUF_I8) ||
+                map->count > 1u << 26))
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: tokenizer.ggml.precompiled_charsmap is no array of bytes", v->path);
     if (tokens == NULL || tokens->type != WE_GGUF_ARRAY || tokens->element_type != WE_GGUF_STRING || tokens->count == 0 ||
         tokens->count > 1u << 26)
         return we_error_set(error, WE_INVALID_FORMAT, "%s: tokenizer.ggml.tokens is no array of texts", v->path);
@@ -69,11 +74,27 @@ static we_status read_id(const struct we_gguf *gguf, const struct we_gguf_vocab 
 
 static we_status read_ids(const struct we_gguf *gguf, struct we_gguf_vocab *v, struct we_error *error)
 {
-    /* What SentencePiece vocabularies have unless the file says otherwise. */
-    v->unk = v->spm ? 0 : UINT32_MAX;
-    v->bos = v->spm ? 1 : UINT32_MAX;
-    v->eos = v->spm ? 2 : UINT32_MAX;
-    v->pad = UINT32_MAX;
+    /* What vocabularies of the kind have unless the file says otherwise. */
+    static const struct {
+        uint32_t unk, bos, eos, pad;
+    } usual[] = {
+        [WE_VOCAB_PIECES] = {0, 1, 2, UINT32_MAX},
+        [WE_VOCAB_BYTES] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX},
+        [WE_VOCAB_GEMMA4] = {3, 2, 1, 0},
+        [WE_VOCAB_UNIGRAM] = {2, UINT32_MAX, 1, 0},
+        [WE_VOCAB_WORD_PIECE] = {100, 101, 102, 0},
+    };
+    v->unk = usual[v->kind].unk;
+    v->bos = usual[v->kind].bos;
+    v->eos = usual[v->kind].eos;
+    v->pad = usual[v->kind].pad;
+    if (v->kind == WE_VOCAB_WORD_PIECE) { /* where what stands around a text has names of its own */
+        we_status named = read_id(gguf, v, "tokenizer.ggml.cls_token_id", &v->bos, error);
+        if (named == WE_OK)
+            named = read_id(gguf, v, "tokenizer.ggml.seperator_token_id", &v->eos, error);
+        if (named != WE_OK)
+            return named;
+    }
     we_status status = read_id(gguf, v, "tokenizer.ggml.bos_token_id", &v->bos, error);
     if (status == WE_OK)
         status = read_id(gguf, v, "tokenizer.ggml.eos_token_id", &v->eos, error);
@@ -84,36 +105,6 @@ static we_status read_ids(const struct we_gguf *gguf, struct we_gguf_vocab *v, s
     return status;
 }
 
-/* ---- pre-tokenizers of byte-level BPE ---- */
-
-static const char gpt2_split[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)";
-static const char llama3_split[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
-                                   " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-static const char qwen2_split[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
-                                  " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
-static const struct pre_tokenizer {
-    const char *name;
-    bool digits;           /* each digit by itself, before */
-    const char *splits[4]; /* regexes applied one after the other; none: ByteLevel's own */
-    bool ignore_merges, nfc, add_bos;
-} pre_tokenizers[] = {
-    {"gpt-2", false, {NULL}, false, false, false},
-    {"smollm", true, {NULL}, false, false, false},
-    {"llama-bpe", false, {llama3_split}, true, false, true},
-    {"qwen2", false, {qwen2_split}, false, true, false},
-    /* What files without a name get from the programs that made them. */
-    {"default", false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", gpt2_split, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false, false},
-};
-
-static const struct pre_tokenizer *find_pre(struct we_str name)
-{
-    for (size_t i = 0; i < sizeof pre_tokenizers / sizeof *pre_tokenizers; i++)
-        if (we_str_equal_c(name, pre_tokenizers[i].name))
-            return &pre_tokenizers[i];
-    return NULL;
-}
-
 we_status we_gguf_vocab_read(const struct we_gguf *gguf, const char *path, struct we_arena *arena, struct we_gguf_vocab *v,
                              struct we_error *error)
 {
@@ -121,21 +112,29 @@ we_status we_gguf_vocab_read(const struct we_gguf *gguf, const char *path, struc
     struct we_str model = we_str_c("none"), architecture;
     we_gguf_string(gguf, "tokenizer.ggml.model", &model);
     we_gguf_string(gguf, "tokenizer.ggml.pre", &v->pre);
-    v->spm = we_str_equal_c(model, "llama");
-    if (!v->spm && !we_str_equal_c(model, "gpt2"))
-        return we_error_set(error, WE_UNSUPPORTED, "%s: a tokenizer of the kind '%.*s' cannot be converted; gpt2 and llama can",
-                            path, WE_STR_ARG(model));
-    const struct pre_tokenizer *pre = v->spm ? NULL : find_pre(v->pre);
-    if (!v->spm && pre == NULL)
+    static const char *const kinds[] = {"llama", "gpt2", "gemma4", "t5", "bert"};
+    size_t kind = 0;
+    while (kind < sizeof kinds / sizeof *kinds && !we_str_equal_c(model, kinds[kind]))
+        kind++;
+    if (kind == sizeof kinds / sizeof *kinds)
         return we_error_set(error, WE_UNSUPPORTED,
-                            "%s: the pre-tokenizer '%.*s' is not known; gpt-2, smollm, llama-bpe, qwen2 and default are", path,
-                            WE_STR_ARG(v->pre));
-    v->phi3 = v->spm && we_gguf_string(gguf, "general.architecture", &architecture) && we_str_equal_c(architecture, "phi3");
+                            "%s: a tokenizer of the kind '%.*s' cannot be converted; gpt2, llama, gemma4, t5 and bert can", path,
+                            WE_STR_ARG(model));
+    v->kind = (enum we_gguf_vocab_kind)kind;
+    const struct we_gguf_pre_tokenizer *pre = v->kind == WE_VOCAB_BYTES ? we_gguf_pre_tokenizer_find(v->pre) : NULL;
+    if (v->kind == WE_VOCAB_BYTES && pre == NULL)
+        return we_error_set(error, WE_UNSUPPORTED,
+                            "%s: the pre-tokenizer '%.*s' is not known (gpt-2, llama-bpe, qwen2, deepseek-v3, gpt-4o, tekken and "
+                            "others are); convert the model from safetensors",
+                            path, WE_STR_ARG(v->pre));
+    v->phi3 = v->kind == WE_VOCAB_PIECES && we_gguf_string(gguf, "general.architecture", &architecture) &&
+              we_str_equal_c(architecture, "phi3");
     we_status status = read_tokens(gguf, arena, v, error);
     if (status == WE_OK)
         status = read_ids(gguf, v, error);
-    v->space_prefix = v->spm;
-    v->add_bos = v->spm || pre->add_bos;
+    v->space_prefix = v->kind == WE_VOCAB_PIECES || v->kind == WE_VOCAB_UNIGRAM;
+    v->add_bos = pre ? pre->flags & WE_PRE_ADD_BOS : v->kind != WE_VOCAB_UNIGRAM;
+    v->add_eos = v->kind == WE_VOCAB_UNIGRAM || v->kind == WE_VOCAB_WORD_PIECE;
     we_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &v->space_prefix);
     we_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &v->add_bos);
     we_gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &v->add_eos);
@@ -146,9 +145,22 @@ we_status we_gguf_vocab_read(const struct we_gguf *gguf, const char *path, struc
 
 /* ---- tokenizer.json ---- */
 
+/* WordPiece's tokens stand in GGUF with a mark where a word begins, where others have a prefix where none does. */
 static void write_token(struct we_buf *out, const struct we_gguf_vocab *v, uint32_t id)
 {
-    we_json_write_string(out, v->tokens[id], false);
+    struct we_str token = v->tokens[id], mark = we_str_c("\xE2\x96\x81");
+    struct we_buf text = {0};
+    if (v->kind != WE_VOCAB_WORD_PIECE || (we_str_starts_with(token, we_str_c("[")) && we_str_ends_with(token, we_str_c("]")))) {
+        we_json_write_string(out, token, false);
+    } else if (we_str_starts_with(token, mark)) {
+        we_json_write_string(out, we_str(token.data + mark.length, token.length - mark.length), false);
+    } else {
+        we_buf_append_c(&text, "##");
+        we_buf_append(&text, token);
+        we_json_write_string(out, we_buf_str(&text), false);
+        out->failed = out->failed || text.failed;
+    }
+    we_buf_free(&text);
 }
 
 static bool is_added(const struct we_gguf_vocab *v, uint32_t id)
@@ -190,33 +202,84 @@ static void write_added_tokens(struct we_buf *out, const struct we_gguf_vocab *v
     we_buf_append_c(out, "\n  ],\n");
 }
 
-static const char byte_level[] =
-    "{\"type\": \"ByteLevel\", \"add_prefix_space\": %s, \"trim_offsets\": true, \"use_regex\": %s}";
-
-static void write_splitting(struct we_buf *out, const struct we_gguf_vocab *v)
+static void write_base64(struct we_buf *out, const unsigned char *data, size_t size)
 {
-    if (v->spm) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size && !out->failed; i += 3) {
+        size_t n = size - i < 3 ? size - i : 3;
+        unsigned bits = (unsigned)data[i] << 16 | (n > 1 ? (unsigned)data[i + 1] << 8 : 0) | (n > 2 ? data[i + 2] : 0);
+        char text[4] = {digits[bits >> 18], digits[bits >> 12 & 63], digits[bits >> 6 & 63], digits[bits & 63]};
+        for (size_t k = n + 1; k < 4; k++)
+            text[k] = '=';
+        we_buf_append(out, we_str(text, 4));
+    }
+}
+
+static void write_metaspace(struct we_buf *out, const struct we_gguf_vocab *v)
+{
+    we_buf_printf(out, "{\"type\": \"Metaspace\", \"replacement\": \"\xE2\x96\x81\", \"prepend_scheme\": \"%s\", \"split\": true},\n",
+                  v->space_prefix ? "always" : "never");
+}
+
+/* As Hugging Face converts a Unigram model of SentencePiece. */
+static void write_unigram_splitting(const struct we_gguf *gguf, struct we_buf *out, const struct we_gguf_vocab *v)
+{
+    bool fewer_spaces = true;
+    const struct we_gguf_value *map = we_gguf_find(gguf, "tokenizer.ggml.precompiled_charsmap");
+    we_gguf_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", &fewer_spaces);
+    we_buf_append_c(out, "  \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [");
+    if (map && map->count) {
+        we_buf_append_c(out, "{\"type\": \"Precompiled\", \"precompiled_charsmap\": \"");
+        write_base64(out, map->data, (size_t)map->count);
+        we_buf_append_c(out, fewer_spaces ? "\"}, " : "\"}");
+    }
+    if (fewer_spaces)
+        we_buf_append_c(out, "{\"type\": \"Strip\", \"strip_left\": false, \"strip_right\": true}, {\"type\": \"Replace\", "
+                             "\"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \"\xE2\x96\x81\"}");
+    we_buf_printf(out, "]},\n  \"pre_tokenizer\": ");
+    write_metaspace(out, v);
+}
+
+static void write_word_piece_splitting(const struct we_gguf *gguf, struct we_buf *out)
+{
+    bool lower = true, accents;
+    const char *strip = "null";
+    we_gguf_bool(gguf, "tokenizer.ggml.normalizer.lowercase", &lower);
+    if (we_gguf_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", &accents))
+        strip = accents ? "true" : "false";
+    we_buf_printf(out,
+                  "  \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true, \"handle_chinese_chars\": true, "
+                  "\"strip_accents\": %s, \"lowercase\": %s},\n  \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"},\n",
+                  strip, lower ? "true" : "false");
+}
+
+static void write_splitting(const struct we_gguf *gguf, struct we_buf *out, const struct we_gguf_vocab *v)
+{
+    static const char replace[] =
+        "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\xE2\x96\x81\"}";
+    switch (v->kind) {
+    case WE_VOCAB_PIECES:
         we_buf_append_c(out, "  \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [");
         if (v->space_prefix)
             we_buf_append_c(out, "{\"type\": \"Prepend\", \"prepend\": \"\xE2\x96\x81\"}, ");
-        we_buf_append_c(out, "{\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"\xE2\x96\x81\"}]},\n"
-                             "  \"pre_tokenizer\": null,\n");
-        return;
+        we_buf_printf(out, "%s]},\n  \"pre_tokenizer\": null,\n", replace);
+        break;
+    case WE_VOCAB_GEMMA4:
+        we_buf_printf(out,
+                      "  \"normalizer\": %s,\n  \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"String\": \" \"}, "
+                      "\"behavior\": \"MergedWithPrevious\", \"invert\": false},\n",
+                      replace);
+        break;
+    case WE_VOCAB_UNIGRAM:
+        write_unigram_splitting(gguf, out, v);
+        break;
+    case WE_VOCAB_WORD_PIECE:
+        write_word_piece_splitting(gguf, out);
+        break;
+    case WE_VOCAB_BYTES:
+        we_gguf_pre_tokenizer_write(we_gguf_pre_tokenizer_find(v->pre), out);
+        break;
     }
-    const struct pre_tokenizer *pre = find_pre(v->pre);
-    bool sequence = pre->digits || pre->splits[0];
-    we_buf_printf(out, "  \"normalizer\": %s,\n  \"pre_tokenizer\": ", pre->nfc ? "{\"type\": \"NFC\"}" : "null");
-    if (sequence)
-        we_buf_append_c(out, "{\"type\": \"Sequence\", \"pretokenizers\": [");
-    if (pre->digits)
-        we_buf_append_c(out, "{\"type\": \"Digits\", \"individual_digits\": true}, ");
-    for (int i = 0; i < 4 && pre->splits[i]; i++) {
-        we_buf_append_c(out, "{\"type\": \"Split\", \"pattern\": {\"Regex\": ");
-        we_json_write_string(out, we_str_c(pre->splits[i]), false);
-        we_buf_append_c(out, "}, \"behavior\": \"Isolated\", \"invert\": false}, ");
-    }
-    we_buf_printf(out, byte_level, "false", pre->splits[0] ? "false" : "true");
-    we_buf_append_c(out, sequence ? "]},\n" : ",\n");
 }
 
 /* What stands around a text, and around the second one of a pair. */
@@ -271,16 +334,103 @@ static void write_post_processor(struct we_buf *out, const struct we_gguf_vocab 
 static void write_decoder(struct we_buf *out, const struct we_gguf_vocab *v)
 {
     we_buf_append_c(out, "  \"decoder\": ");
-    if (v->spm) {
+    switch (v->kind) {
+    case WE_VOCAB_PIECES:
+    case WE_VOCAB_GEMMA4:
         we_buf_append_c(out, "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": "
                              "\"\xE2\x96\x81\"}, \"content\": \" \"}, {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}");
         if (v->space_prefix)
             we_buf_append_c(out, ", {\"type\": \"Strip\", \"content\": \" \", \"start\": 1, \"stop\": 0}");
         we_buf_append_c(out, "]},\n");
-        return;
+        break;
+    case WE_VOCAB_UNIGRAM:
+        write_metaspace(out, v);
+        break;
+    case WE_VOCAB_WORD_PIECE:
+        we_buf_append_c(out, "{\"type\": \"WordPiece\", \"prefix\": \"##\", \"cleanup\": true},\n");
+        break;
+    case WE_VOCAB_BYTES:
+        we_buf_append_c(out, "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": "
+                             "true},\n");
+        break;
     }
-    we_buf_printf(out, byte_level, "true", "true");
+}
+
+/* ---- models ---- */
+
+static void write_unk_token(struct we_buf *out, const struct we_gguf_vocab *v)
+{
+    we_buf_append_c(out, "    \"unk_token\": ");
+    if (v->kind != WE_VOCAB_BYTES && v->unk != UINT32_MAX)
+        write_token(out, v, v->unk);
+    else
+        we_buf_append_c(out, "null");
     we_buf_append_c(out, ",\n");
+}
+
+static void write_vocab(struct we_buf *out, const struct we_gguf_vocab *v)
+{
+    we_buf_append_c(out, "    \"vocab\": {");
+    for (uint32_t id = 0; id < v->count; id++) {
+        we_buf_append_c(out, id ? ",\n      " : "\n      ");
+        write_token(out, v, id);
+        we_buf_printf(out, ": %u", id);
+    }
+    we_buf_append_c(out, "\n    }");
+}
+
+static we_status write_bpe(const struct we_gguf *gguf, const struct we_gguf_vocab *v, struct we_buf *out, struct we_error *error)
+{
+    const char *pieces = v->kind == WE_VOCAB_BYTES ? "false" : "true";
+    bool whole = v->kind == WE_VOCAB_BYTES && we_gguf_pre_tokenizer_find(v->pre)->flags & WE_PRE_WHOLE_WORDS;
+    we_buf_append_c(out, "    \"type\": \"BPE\",\n    \"dropout\": null,\n");
+    write_unk_token(out, v);
+    we_buf_printf(out,
+                  "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
+                  "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n",
+                  pieces, pieces, whole ? "true" : "false");
+    write_vocab(out, v);
+    we_buf_append_c(out, ",\n    \"merges\": ");
+    return we_gguf_write_merges(gguf, v, out, error);
+}
+
+static we_status write_unigram(const struct we_gguf *gguf, const struct we_gguf_vocab *v, struct we_buf *out,
+                               struct we_error *error)
+{
+    const struct we_gguf_value *scores = we_gguf_find(gguf, "tokenizer.ggml.scores");
+    bool bytes = false;
+    if (scores == NULL || scores->type != WE_GGUF_ARRAY || scores->element_type != WE_GGUF_F32 || scores->count != v->count)
+        return we_error_set(error, WE_INVALID_FORMAT,
+                            "%s: tokenizer.ggml.scores is no array with a number for each of the %u tokens", v->path, v->count);
+    for (uint32_t id = 0; id < v->count; id++)
+        bytes = bytes || we_gguf_token_type(v, id) == WE_TOKEN_BYTE;
+    we_buf_append_c(out, "    \"type\": \"Unigram\",\n    \"unk_id\": ");
+    if (v->unk == UINT32_MAX)
+        we_buf_append_c(out, "null");
+    else
+        we_buf_printf(out, "%u", v->unk);
+    we_buf_append_c(out, ",\n    \"vocab\": [");
+    for (uint32_t id = 0; id < v->count; id++) {
+        double score = (double)we_load_float(scores->data, WE_F32, id);
+        if (!isfinite(score))
+            return we_error_set(error, WE_INVALID_FORMAT, "%s: the score of token %u is no finite number", v->path, id);
+        we_buf_append_c(out, id ? ",\n      [" : "\n      [");
+        write_token(out, v, id);
+        we_buf_append_c(out, ", ");
+        we_json_write_double(out, score);
+        we_buf_append_byte(out, ']');
+    }
+    we_buf_printf(out, "\n    ],\n    \"byte_fallback\": %s", bytes ? "true" : "false");
+    return WE_OK;
+}
+
+static we_status write_word_piece(const struct we_gguf_vocab *v, struct we_buf *out)
+{
+    we_buf_append_c(out, "    \"type\": \"WordPiece\",\n");
+    write_unk_token(out, v);
+    we_buf_append_c(out, "    \"continuing_subword_prefix\": \"##\",\n    \"max_input_chars_per_word\": 100,\n");
+    write_vocab(out, v);
+    return WE_OK;
 }
 
 we_status we_gguf_write_tokenizer(const struct we_gguf *gguf, const struct we_gguf_vocab *v, struct we_buf *out,
@@ -288,26 +438,13 @@ we_status we_gguf_write_tokenizer(const struct we_gguf *gguf, const struct we_gg
 {
     we_buf_append_c(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n");
     write_added_tokens(out, v);
-    write_splitting(out, v);
+    write_splitting(gguf, out, v);
     write_post_processor(out, v);
     write_decoder(out, v);
-    we_buf_append_c(out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": ");
-    if (v->spm && v->unk != UINT32_MAX)
-        write_token(out, v, v->unk);
-    else
-        we_buf_append_c(out, "null");
-    const char *spm = v->spm ? "true" : "false";
-    we_buf_printf(out,
-                  ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
-                  "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n    \"vocab\": {",
-                  spm, spm, !v->spm && find_pre(v->pre)->ignore_merges ? "true" : "false");
-    for (uint32_t id = 0; id < v->count; id++) {
-        we_buf_append_c(out, id ? ",\n      " : "\n      ");
-        write_token(out, v, id);
-        we_buf_printf(out, ": %u", id);
-    }
-    we_buf_append_c(out, "\n    },\n    \"merges\": ");
-    we_status status = we_gguf_write_merges(gguf, v, out, error);
+    we_buf_append_c(out, "  \"model\": {\n");
+    we_status status = v->kind == WE_VOCAB_UNIGRAM      ? write_unigram(gguf, v, out, error)
+                       : v->kind == WE_VOCAB_WORD_PIECE ? write_word_piece(v, out)
+                                                        : write_bpe(gguf, v, out, error);
     we_buf_append_c(out, "\n  }\n}\n");
     return status == WE_OK && out->failed ? we_error_memory(error, "tokenizer.json") : status;
 }
