@@ -275,7 +275,11 @@ static bool apply_settings(struct parser *p)
     struct we_error error;
     if (p->command->settings == 0)
         return true; /* a broken .env must not keep someone from reading the help */
-    if (we_settings_open(we_args_text(p->args, "--config-file"), &p->args->settings, &error) != WE_OK) {
+    const char *file = we_args_text(p->args, "--config-file");
+    we_status status = p->command->takes_broken_file
+                           ? we_settings_open_anyway(file, &p->args->settings, &p->args->file_problem, &error)
+                           : we_settings_open(file, &p->args->settings, &error);
+    if (status != WE_OK) {
         p->status = we_fail(p->command, &error);
         return false;
     }

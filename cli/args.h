@@ -12,6 +12,7 @@ struct we_arg {
 struct we_args {
     const struct we_command *command;
     struct we_settings *settings;
+    struct we_error file_problem; /* why .env was left out, for a command that takes that; status WE_OK: it was not */
     struct we_arg *given;        /* (num_given), in the order of the command line */
     size_t num_given;
     const char **operands;       /* (num_operands) */

@@ -31,6 +31,7 @@ struct we_command {
     size_t num_options;
     uint64_t settings;                    /* bit i: takes the flag of setting i */
     bool takes_wrong_settings;            /* it tells about them itself */
+    bool takes_broken_file;               /* likewise about a .env that cannot be read: args->file_problem */
     const char *unbuilt;                  /* flags whose work is not built yet: " --a --b " */
     const char *details;                  /* paragraphs of the help text */
     const char *examples;                 /* lines of it */
@@ -63,6 +64,6 @@ bool we_command_is_planned(const char *name);
 
 extern const struct we_command we_command_run, we_command_chat, we_command_tokenize, we_command_detokenize, we_command_render,
     we_command_logits, we_command_perplexity, we_command_convert, we_command_show, we_command_list, we_command_pull, we_command_remove,
-    we_command_bench, we_command_help, we_command_completion, we_command_use, we_command_config;
+    we_command_bench, we_command_help, we_command_completion, we_command_use, we_command_config, we_command_validate;
 
 #endif

@@ -23,6 +23,21 @@ bool we_may_fall_back(const struct we_args *args, const char *name)
            (source == WE_SOURCE_FILE || source == WE_SOURCE_ENVIRONMENT) && !we_is_address(name);
 }
 
+size_t we_fallback_count(void)
+{
+    return NUM_CHAIN;
+}
+
+const char *we_fallback_name(size_t index)
+{
+    return chain[index].name;
+}
+
+const char *we_fallback_address(const struct we_args *args, size_t index)
+{
+    return we_settings_text(args->settings, chain[index].address);
+}
+
 struct choice {
     struct we_arena arena;
     const char *name;
@@ -38,9 +53,9 @@ static bool choose(void *context, const char *name)
     return false;
 }
 
-static bool try_one(const struct we_args *args, const char *address, const struct we_model_options *given,
-                    struct we_model **model)
+bool we_fallback_open(const struct we_args *args, size_t index, const struct we_model_options *given, struct we_model **model)
 {
+    const char *address = we_fallback_address(args, index);
     struct we_model_options options = *given;
     struct choice choice = {.name = NULL};
     struct we_error ignored;
@@ -60,16 +75,15 @@ bool we_fall_back(const struct we_args *args, const char *name, const struct we_
 {
     size_t used = strlen(error->message);
     for (size_t i = 0; i < NUM_CHAIN; i++) {
-        const char *address = we_settings_text(args->settings, chain[i].address);
-        if (!try_one(args, address, options, model))
+        if (!we_fallback_open(args, i, options, model))
             continue;
         we_warn(args->command, "%s cannot be used: %.*s\n%s answers in its place: %s", name, (int)strcspn(error->message, "\n"),
                 error->message, chain[i].name, we_model_info(*model)->path);
         return true;
     }
     struct we_buf first = {0}, second = {0};
-    we_show_address(we_settings_text(args->settings, chain[0].address), &first);
-    we_show_address(we_settings_text(args->settings, chain[1].address), &second);
+    we_show_address(we_fallback_address(args, 0), &first);
+    we_show_address(we_fallback_address(args, 1), &second);
     if (!first.failed && !second.failed)
         snprintf(error->message + used, sizeof error->message - used,
                  "\nneither LM Studio (%.100s) nor Ollama (%.100s) can answer in its place", first.data, second.data);

@@ -15,4 +15,10 @@ bool we_may_fall_back(const struct we_args *args, const char *name);
 bool we_fall_back(const struct we_args *args, const char *name, const struct we_model_options *options, struct we_model **model,
                   struct we_error *error);
 
+/* The chain, one by one: "LM Studio", where it answers, and a model of it if it answers now. */
+size_t we_fallback_count(void);
+const char *we_fallback_name(size_t index);
+const char *we_fallback_address(const struct we_args *args, size_t index);
+bool we_fallback_open(const struct we_args *args, size_t index, const struct we_model_options *options, struct we_model **model);
+
 #endif

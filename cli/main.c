@@ -9,8 +9,8 @@
 const struct we_command *const we_commands[] = {
     &we_command_run,     &we_command_chat,   &we_command_pull,       &we_command_list,
     &we_command_show,    &we_command_remove, &we_command_use,        &we_command_config,
-    &we_command_convert, &we_command_bench,  &we_command_perplexity, &we_command_tokenize,   &we_command_detokenize,
-    &we_command_render,  &we_command_logits, &we_command_completion, &we_command_help,
+    &we_command_validate, &we_command_convert, &we_command_bench, &we_command_perplexity, &we_command_tokenize,
+    &we_command_detokenize, &we_command_render, &we_command_logits, &we_command_completion, &we_command_help,
 };
 const size_t we_num_commands = sizeof we_commands / sizeof *we_commands;
 
@@ -24,7 +24,7 @@ const struct we_command *we_command_find(const char *name)
 
 bool we_command_is_planned(const char *name)
 {
-    static const char *const planned[] = {"validate", "compare", "batch", "serve"};
+    static const char *const planned[] = {"compare", "batch", "serve"};
     for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
         if (strcmp(planned[i], name) == 0)
             return true;

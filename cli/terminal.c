@@ -63,7 +63,7 @@ unsigned we_terminal_width(int fd)
 
 const char *we_terminal_style(int fd, enum we_style style)
 {
-    static const char *const sequences[] = {"\033[0m", "\033[1m", "\033[2m", "\033[1;31m", "\033[1;36m"};
+    static const char *const sequences[] = {"\033[0m", "\033[1m", "\033[2m", "\033[1;31m", "\033[1;36m", "\033[32m", "\033[33m"};
     const char *no_color = getenv("NO_COLOR");
     return (no_color && *no_color) || !we_terminal_can_draw(fd) ? "" : sequences[style];
 }

@@ -16,7 +16,7 @@ bool we_terminal_can_draw(int fd);   /* one that knows escape sequences */
 unsigned we_terminal_width(int fd);  /* columns; 80 if it is none */
 bool we_terminal_utf8(void);         /* the locale of the environment is UTF-8 */
 
-enum we_style { WE_STYLE_NONE, WE_STYLE_BOLD, WE_STYLE_DIM, WE_STYLE_ERROR, WE_STYLE_PROMPT };
+enum we_style { WE_STYLE_NONE, WE_STYLE_BOLD, WE_STYLE_DIM, WE_STYLE_ERROR, WE_STYLE_PROMPT, WE_STYLE_GOOD, WE_STYLE_WARNING };
 
 /* The escape sequence that begins a style (NONE ends them), or "": where NO_COLOR is set or `fd` is no terminal. */
 const char *we_terminal_style(int fd, enum we_style style);

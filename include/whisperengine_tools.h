@@ -104,6 +104,41 @@ WE_API const struct we_model_facts *we_model_summary_facts(const struct we_model
 /* Bytes to run one sequence of `context` positions: weights, KV cache and scratch memory. */
 WE_API uint64_t we_model_summary_memory(const struct we_model_summary *summary, uint32_t context);
 
+/* ---- validation ---- */
+
+enum we_check_mark {
+    WE_CHECK_PASSED = 0,
+    WE_CHECK_WARNING, /* it works, but not as it should */
+    WE_CHECK_FAILED,
+    WE_CHECK_SKIPPED  /* there was nothing to look at, or what it needs has failed */
+};
+struct we_check {
+    const char *group; /* "files": checks of one group follow each other */
+    const char *name;  /* "weights": the same in every version */
+    enum we_check_mark mark;
+    const char *text; /* what was found, in one or more lines */
+    const char *hint; /* a command that helps, to be pasted into a shell; NULL: none is needed */
+};
+typedef bool we_check_fn(void *context, const struct we_check *check); /* return false to stop */
+
+struct we_validate_options { /* starts as {0} */
+    const struct we_model_options *model; /* as the model would be opened; NULL: the defaults */
+    bool full;                            /* read every byte that has a hash, however long it takes */
+    bool no_speed;                        /* measure nothing */
+    we_check_fn *on_check;
+    void (*on_step)(void *context, const char *what); /* "reading the weights"; may be NULL */
+    void *context;
+};
+
+/* Each hands its checks to on_check, in groups, and returns WE_OK also where some have failed; WE_CANCELLED if on_check said
+ * so; WE_OUT_OF_MEMORY.
+ * The machine: "platform" (system, instruction sets, memory, back-ends). */
+WE_API we_status we_validate_platform(const struct we_validate_options *options, struct we_error *error);
+/* A model on this machine, a directory or ORG/NAME: "files" (all are there, whole, and agree), "memory", and of what is sound
+ * "generation" (tokens, logits, a known reply), "integration" (template, streaming, stop, sampling) and "speed" (against the
+ * bandwidth that is measured beside it). The files are not changed. */
+WE_API we_status we_validate_model(const char *name, const struct we_validate_options *options, struct we_error *error);
+
 /* ---- the inner steps ---- */
 
 /* What takes `path` reads only the tokenizer files of that directory. Results are the caller's (free). */

@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "config/env.h"
 #include "config/parse.h"
+#include "config/problems.h"
 #include "config/profiles.h"
 
 #include <math.h>
@@ -130,16 +131,9 @@ static const char *default_file(struct we_arena *arena)
     return path && we_path_exists(path) && !we_path_is_directory(path) ? path : NULL;
 }
 
-static bool is_ours(const char *name)
-{
-    for (size_t i = 0; i < WE_NUM_SETTINGS; i++)
-        for (size_t j = 0; j < 4 && we_setting_row((enum we_setting_id)i)->environment[j]; j++)
-            if (strcmp(name, we_setting_row((enum we_setting_id)i)->environment[j]) == 0)
-                return true;
-    return false;
-}
-
-we_status we_settings_open(const char *config_file, struct we_settings **settings, struct we_error *error)
+/* problem NULL: a file that cannot be read is an error. */
+static we_status open_settings(const char *config_file, struct we_error *problem, struct we_settings **settings,
+                               struct we_error *error)
 {
     *settings = NULL;
     struct we_settings *s = calloc(1, sizeof *s);
@@ -148,9 +142,11 @@ we_status we_settings_open(const char *config_file, struct we_settings **setting
     we_status status = WE_OK;
     const char *path = config_file ? config_file : default_file(&s->arena);
     if (path)
-        status = we_env_read(path, environment_lookup, NULL, &s->env, error);
-    for (size_t i = 0; status == WE_OK && i < s->env.num_problems; i++)
-        if (is_ours(s->env.problems[i].name))
+        status = we_env_read(path, environment_lookup, NULL, &s->env, problem ? problem : error);
+    if (status != WE_OK && problem)
+        status = WE_OK; /* then *env is empty */
+    for (size_t i = 0; status == WE_OK && problem == NULL && i < s->env.num_problems; i++)
+        if (we_is_setting_variable(s->env.problems[i].name))
             status = we_env_problem_error(&s->env, &s->env.problems[i], error);
     const struct we_env_entry *entry;
     const char *url = lookup(s, false, "LLM_CHAT_API_URL", &entry);
@@ -170,6 +166,18 @@ we_status we_settings_open(const char *config_file, struct we_settings **setting
     return WE_OK;
 }
 
+we_status we_settings_open(const char *config_file, struct we_settings **settings, struct we_error *error)
+{
+    return open_settings(config_file, NULL, settings, error);
+}
+
+we_status we_settings_open_anyway(const char *config_file, struct we_settings **settings, struct we_error *problem,
+                                  struct we_error *error)
+{
+    *problem = (struct we_error){.status = WE_OK};
+    return open_settings(config_file, problem, settings, error);
+}
+
 void we_settings_free(struct we_settings *s)
 {
     if (s == NULL)
@@ -177,6 +185,11 @@ void we_settings_free(struct we_settings *s)
     we_env_free(&s->env);
     we_arena_free(&s->arena);
     free(s);
+}
+
+const struct we_env *we_settings_env(const struct we_settings *s)
+{
+    return &s->env;
 }
 
 const char *we_settings_file(const struct we_settings *s)
@@ -526,47 +539,6 @@ we_status we_settings_system_prompt(const struct we_settings *s, char **text, st
 }
 
 /* ---- the file ---- */
-
-/* The variable of ours that is nearest to a name that is none, or NULL. */
-static const char *nearest_variable(const char *name)
-{
-    const char *nearest = NULL;
-    size_t best = strlen(name) > 12 ? 4 : strlen(name) > 6 ? 3 : 2; /* edits from there are another word */
-    for (size_t i = 0; i < WE_NUM_SETTINGS; i++)
-        for (size_t j = 0; j < 4 && we_setting_row((enum we_setting_id)i)->environment[j]; j++) {
-            const char *ours = we_setting_row((enum we_setting_id)i)->environment[j];
-            size_t distance = we_str_distance(we_str_c(name), we_str_c(ours));
-            if (strcmp(name, ours) == 0)
-                return NULL;
-            if (distance < best) {
-                best = distance;
-                nearest = ours;
-            }
-        }
-    return nearest;
-}
-
-bool we_settings_unreadable(const struct we_settings *s, size_t index, uint32_t *line, const char **what)
-{
-    if (index >= s->env.num_problems)
-        return false;
-    *line = s->env.problems[index].line;
-    *what = s->env.problems[index].what;
-    return true;
-}
-
-bool we_settings_mistyped(const struct we_settings *s, size_t index, const char **name, uint32_t *line, const char **nearest)
-{
-    for (size_t i = 0; i < s->env.count; i++) {
-        *nearest = nearest_variable(s->env.entries[i].name);
-        if (*nearest == NULL || index-- > 0)
-            continue;
-        *name = s->env.entries[i].name;
-        *line = s->env.entries[i].line;
-        return true;
-    }
-    return false;
-}
 
 we_status we_settings_file_to_write(const struct we_settings *s, char **path, struct we_error *error)
 {

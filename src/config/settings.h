@@ -110,6 +110,10 @@ struct we_settings; /* opaque */
  * else XDG_CONFIG_HOME/whisperengine/.env, or none. Errors: WE_INVALID_FORMAT with file and line, if one that cannot be read
  * names a variable of ours, or none can be read. */
 we_status we_settings_open(const char *config_file, struct we_settings **settings, struct we_error *error);
+/* The same, but a file that cannot be read, or a line of it, is left out: *problem says why the file was (status WE_OK: it was
+ * read), and we_settings_problems which lines. */
+we_status we_settings_open_anyway(const char *config_file, struct we_settings **settings, struct we_error *problem,
+                                  struct we_error *error);
 void we_settings_free(struct we_settings *settings);
 
 /* The .env file that was read, or NULL. */

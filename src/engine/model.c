@@ -171,7 +171,7 @@ static we_status read_end_tokens(struct we_model *m, const struct we_config *gen
 }
 
 /* generation_config.json's values are defaults for what a user leaves open. */
-static we_status read_generation_config(struct we_model *m, struct we_error *error)
+we_status we_model_read_generation_config(struct we_model *m, struct we_error *error)
 {
     struct we_sampling *s = &m->sampling;
     we_sampling_init(s, NULL);
@@ -303,7 +303,7 @@ we_status we_model_open(const char *name, const struct we_model_options *options
     if (status == WE_OK)
         status = open_text(m, error);
     if (status == WE_OK)
-        status = read_generation_config(m, error);
+        status = we_model_read_generation_config(m, error);
     m->info.load_seconds = we_clock() - start;
 done:
     free(path);

@@ -34,6 +34,9 @@ struct we_model {
 we_status we_model_describe(const char *path, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
                             struct we_safetensors **weights, struct we_decoder *decoder, struct we_error *error);
 
+/* Sampling defaults and end tokens, from the files in info.path, config and tokenizer. */
+we_status we_model_read_generation_config(struct we_model *model, struct we_error *error);
+
 /* Weights counted before quantisation, and the bytes that decode reads for each token. */
 void we_decoder_count(const struct we_decoder *decoder, uint64_t *num_parameters, uint64_t *token_bytes);
 

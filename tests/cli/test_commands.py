@@ -53,7 +53,7 @@ class Overview(Case):
         self.bad(2, "help", "shwo", contains="did you mean 'show'?")
         self.assertNotIn("did you mean", self.bad(2, "xyzzy", contains="there is no command 'xyzzy'"))
         self.bad(2, "--model", contains="a command comes first, not '--model'")
-        for name in ["validate", "compare", "batch", "serve"]:
+        for name in ["compare", "batch", "serve"]:
             self.bad(2, name, contains="'%s' is not built yet" % name)
 
     def test_wrong_flags(self):
