@@ -400,6 +400,8 @@ class Models(ValidateCase):
         self.assertEqual(self.told(value), [])
         self.assertIn("The capital of France is Paris.", self.check(value, "generation", "known reply")["message"])
         self.assertEqual(self.check(value, "integration", "prompt")["status"], "passed")
+        if os.environ.get("SANITIZED") == "yes":
+            return  # the code is the same, and its 135 million weights are slow there
         directory.json("generation_config.json", eos_token_id=0)
         value = self.validate("-m", name, status=1)
         self.assertIn("token 2, which is not among the end tokens", self.check(value, "integration", "reply")["message"])
