@@ -59,8 +59,8 @@ const struct we_model_type we_model_types[] = {
 
 const char *we_block_kind_name(enum we_block_kind kind)
 {
-    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention", "feed-forward", "mixture of experts",
-                                                           "short convolution"};
+    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention",         "feed-forward", "mixture of experts",
+                                                           "short convolution", "gated delta",  "Mamba 2"};
     return names[kind];
 }
 

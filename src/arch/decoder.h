@@ -75,6 +75,7 @@ enum we_mask { WE_MASK_CAUSAL = 0, WE_MASK_SLIDING };
 struct we_attention {
     uint32_t num_attention_heads, num_key_value_heads, head_dim, v_head_dim;
     struct we_linear q_proj, k_proj, v_proj, o_proj;
+    struct we_linear gate_proj; /* (num_attention_heads * v_head_dim, hidden_size): o_proj reads out * sigmoid(it); absent: 1 */
     struct we_norm q_norm, k_norm; /* of each head, or of all heads together (before rope only) */
     bool norm_after_rope;
     struct we_rope rope;
@@ -93,6 +94,7 @@ enum we_activation {
     WE_ACTIVATION_GELU_TANH, /* its approximation by tanh */
     WE_ACTIVATION_RELU_SQUARED,
     WE_ACTIVATION_SWIGLU_CLIPPED, /* g * sigmoid(alpha * g) * (up + 1); g at most limit, up within +-limit */
+    WE_ACTIVATION_SIGMOID,        /* sigmoid(gate) * up */
     WE_ACTIVATION_COUNT
 };
 
@@ -128,7 +130,48 @@ struct we_short_conv {
     uint32_t length;                    /* positions, this one included */
 };
 
-enum we_block_kind { WE_BLOCK_ATTENTION = 0, WE_BLOCK_FEED_FORWARD, WE_BLOCK_MOE, WE_BLOCK_SHORT_CONV, WE_BLOCK_KIND_COUNT };
+/* Gated delta rule (Yang et al., 2024). Queries, keys and values pass a convolution over the last positions, each value by
+ * itself, and silu; queries and keys are brought to length 1, and queries divided by sqrt(key_head_dim). At each position the
+ * state S (key_head_dim, value_head_dim) of a value head, which shares queries and keys with its neighbours, becomes
+ *   S = g S + k' (beta (v - k g S)), g = exp(-exp(a_log) softplus(a + dt_bias)), beta = sigmoid(b)
+ * and gives out = q S. out_proj reads norm(out) * silu(z). The state lies in a slot; see kv/layout.h. */
+struct we_gated_delta {
+    uint32_t num_key_heads, num_value_heads, key_head_dim, value_head_dim;
+    struct we_linear q_proj, k_proj; /* (num_key_heads * key_head_dim, hidden_size) */
+    struct we_linear v_proj, z_proj; /* (num_value_heads * value_head_dim, hidden_size) */
+    struct we_linear b_proj, a_proj; /* (num_value_heads, hidden_size) */
+    struct we_linear out_proj;       /* (hidden_size, num_value_heads * value_head_dim) */
+    uint32_t conv_length;            /* positions of the convolution, this one included */
+    struct we_vector conv;           /* (queries, keys, values; conv_length), oldest position first */
+    struct we_vector a_log, dt_bias; /* (num_value_heads) */
+    struct we_norm norm;             /* of each head */
+};
+
+/* Mamba 2 (Dao and Gu, 2024). x, B and C pass a convolution over the last positions, each value by itself, and silu. At each
+ * position the state S (state_size, head_dim) of a head, which shares B and C with the heads of its group, becomes
+ *   S = exp(-exp(a_log) dt) S + B' (dt x), dt = softplus(in_proj's dt + dt_bias) within [dt_min, dt_max]
+ * and gives out = C S + d x. out_proj reads norm(out * silu(gate)). The state lies in a slot, as above. */
+struct we_mamba2 {
+    uint32_t num_heads, head_dim, num_groups, state_size;
+    struct we_linear in_proj;  /* rows: gate and x, of num_heads * head_dim; B and C, of num_groups * state_size; dt, of
+                                  num_heads */
+    struct we_linear out_proj; /* (hidden_size, num_heads * head_dim) */
+    uint32_t conv_length;
+    struct we_vector conv, conv_bias;   /* (x, B, C; conv_length), oldest position first; (x, B, C) or absent */
+    struct we_vector a_log, dt_bias, d; /* (num_heads) */
+    float dt_min, dt_max;
+    struct we_norm norm; /* over all heads together, or over those of each of some parts */
+};
+
+enum we_block_kind {
+    WE_BLOCK_ATTENTION = 0,
+    WE_BLOCK_FEED_FORWARD,
+    WE_BLOCK_MOE,
+    WE_BLOCK_SHORT_CONV,
+    WE_BLOCK_GATED_DELTA,
+    WE_BLOCK_MAMBA2,
+    WE_BLOCK_KIND_COUNT
+};
 
 enum { WE_NO_STATE = UINT32_MAX };
 
@@ -139,9 +182,11 @@ struct we_block {                /* y = post_norm(op(pre_norm(h))) */
         const struct we_feed_forward *feed_forward;
         const struct we_moe *moe;
         const struct we_short_conv *short_conv;
+        const struct we_gated_delta *gated_delta;
+        const struct we_mamba2 *mamba2;
     } op;
     struct we_norm pre_norm, post_norm;
-    uint32_t state; /* KV cache entry of an attention or convolution, in [0, num_states); else WE_NO_STATE */
+    uint32_t state; /* entry of the KV layout of a block that remembers, in [0, num_states); else WE_NO_STATE */
 };
 
 struct we_step {                 /* h = h + residual_multiplier * (sum of the blocks' y) */

@@ -17,6 +17,7 @@ struct we_load_options {
     const struct we_decoder *decoder;  /* must outlive the executor */
     const struct we_kv_layout *layout; /* likewise */
     const uint32_t *num_pages;         /* (layout->num_groups) */
+    uint32_t num_slots;                /* for the state of sequences, if the layout has slots */
     uint32_t max_rows;                 /* most tokens in a batch */
     uint32_t max_spans;                /* most sequences in a batch */
     uint32_t max_logit_rows;           /* most rows whose logits one batch may ask for */
@@ -36,7 +37,8 @@ enum we_phase { WE_PHASE_PREFILL = 0, WE_PHASE_DECODE };
 
 /* Part of one sequence in a batch: rows [first_row, first_row + num_rows) of the tokens are its positions
  * [position, position + num_rows). Positions below `position` must be in its pages; what lies there beyond is void,
- * so lowering it rolls back. */
+ * so lowering it rolls back. Where the layout has slots, state_in holds the state after exactly `position` positions (at 0 it
+ * is not read), and state_out, which may be the same, gets that after the span. */
 struct we_span {
     uint32_t first_row, num_rows;
     uint32_t position;
@@ -44,6 +46,9 @@ struct we_span {
     enum we_phase phase;
     enum we_rope_mode rope_mode;
     uint32_t num_logit_rows; /* logits are computed for the last so many rows */
+    we_slot state_in, state_out;
+    uint32_t save_rows; /* the state after so many rows goes to save_slot, which is neither of the others; 0: it does not */
+    we_slot save_slot;
 };
 
 struct we_batch {

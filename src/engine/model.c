@@ -101,14 +101,37 @@ static void count_moe(struct count *count, const struct we_moe *moe)
     count_linear(count, &moe->shared_gate);
 }
 
+static void count_vectors(struct count *count, const struct we_vector *const *vectors, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        count_norm(count, &(struct we_norm){.weight = *vectors[i]});
+}
+
+static void count_gated_delta(struct count *count, const struct we_gated_delta *g)
+{
+    const struct we_linear *linears[] = {&g->q_proj, &g->k_proj, &g->v_proj, &g->z_proj, &g->b_proj, &g->a_proj, &g->out_proj};
+    for (size_t i = 0; i < sizeof linears / sizeof *linears; i++)
+        count_linear(count, linears[i]);
+    count_vectors(count, (const struct we_vector *const[]){&g->conv, &g->a_log, &g->dt_bias}, 3);
+    count_norm(count, &g->norm);
+}
+
+static void count_mamba2(struct count *count, const struct we_mamba2 *m)
+{
+    count_linear(count, &m->in_proj);
+    count_linear(count, &m->out_proj);
+    count_vectors(count, (const struct we_vector *const[]){&m->conv, &m->conv_bias, &m->a_log, &m->dt_bias, &m->d}, 5);
+    count_norm(count, &m->norm);
+}
+
 static void count_block(struct count *count, const struct we_block *block)
 {
     count_norm(count, &block->pre_norm);
     count_norm(count, &block->post_norm);
     if (block->kind == WE_BLOCK_ATTENTION) {
         const struct we_attention *a = block->op.attention;
-        const struct we_linear *linears[] = {&a->q_proj, &a->k_proj, &a->v_proj, &a->o_proj};
-        for (int i = 0; i < 4; i++)
+        const struct we_linear *linears[] = {&a->q_proj, &a->k_proj, &a->v_proj, &a->o_proj, &a->gate_proj};
+        for (int i = 0; i < 5; i++)
             count_linear(count, linears[i]);
         count_norm(count, &a->q_norm);
         count_norm(count, &a->k_norm);
@@ -116,6 +139,10 @@ static void count_block(struct count *count, const struct we_block *block)
         count_feed_forward(count, block->op.feed_forward);
     } else if (block->kind == WE_BLOCK_MOE) {
         count_moe(count, block->op.moe);
+    } else if (block->kind == WE_BLOCK_GATED_DELTA) {
+        count_gated_delta(count, block->op.gated_delta);
+    } else if (block->kind == WE_BLOCK_MAMBA2) {
+        count_mamba2(count, block->op.mamba2);
     } else {
         const struct we_short_conv *c = block->op.short_conv;
         count_linear(count, &c->in_proj);

@@ -85,12 +85,23 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
                 const struct we_block *block = &decoder->layers[l].steps[s].blocks[b];
                 if (block->kind == WE_BLOCK_ATTENTION) {
                     const struct we_attention *a = block->op.attention;
-                    count_views(formats, (const struct we_linear *const[]){&a->q_proj, &a->k_proj, &a->v_proj, &a->o_proj}, 4);
+                    count_views(
+                        formats,
+                        (const struct we_linear *const[]){&a->q_proj, &a->gate_proj, &a->k_proj, &a->v_proj, &a->o_proj}, 5);
                 } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
                     count_feed_forward(formats, block->op.feed_forward);
                 } else if (block->kind == WE_BLOCK_SHORT_CONV) {
                     const struct we_short_conv *c = block->op.short_conv;
                     count_views(formats, (const struct we_linear *const[]){&c->in_proj, &c->out_proj}, 2);
+                } else if (block->kind == WE_BLOCK_GATED_DELTA) {
+                    const struct we_gated_delta *g = block->op.gated_delta;
+                    count_views(formats,
+                                (const struct we_linear *const[]){&g->q_proj, &g->k_proj, &g->v_proj, &g->z_proj, &g->b_proj,
+                                                                  &g->a_proj, &g->out_proj},
+                                7);
+                } else if (block->kind == WE_BLOCK_MAMBA2) {
+                    const struct we_mamba2 *m = block->op.mamba2;
+                    count_views(formats, (const struct we_linear *const[]){&m->in_proj, &m->out_proj}, 2);
                 } else {
                     const struct we_moe *moe = block->op.moe;
                     count_feed_forward(formats, &moe->experts);

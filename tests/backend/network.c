@@ -67,6 +67,8 @@ static const struct we_attention *attention(struct test_network *n, uint32_t lay
     } else if (s->whole_norms) {
         a->q_norm = norm(n, q), a->k_norm = norm(n, k);
     }
+    if (s->head_gates)
+        a->gate_proj = tensor(n, s->format, s->heads * s->v_head_dim, s->hidden, s->bias);
     a->norm_after_rope = s->norm_after_rope;
     a->logit_softcapping = s->softcap;
     a->q_growth = s->q_growth, a->q_period = 37;
@@ -150,13 +152,83 @@ static const struct we_short_conv *short_conv(struct test_network *n)
     return c;
 }
 
+static struct we_vector floats(struct test_network *n, uint32_t length, float center, float spread)
+{
+    return (struct we_vector){vector(n, length, center, spread), WE_F32, length};
+}
+
+/* Rows of a tensor that alternates with others: `rows` of every `all` rows. */
+static struct we_linear alternating(struct we_linear linear, uint32_t first, uint32_t rows, uint32_t all, uint32_t count)
+{
+    linear.first = first;
+    linear.block = rows;
+    linear.stride = all;
+    linear.rows = rows * count;
+    return linear;
+}
+
+static const struct we_gated_delta *gated_delta(struct test_network *n)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_gated_delta *g = we_arena_alloc(&n->arena, sizeof *g);
+    const uint32_t each = s->delta_heads / s->key_heads, keys = s->state_keys, values = each * s->state_values;
+    const uint32_t width = 2 * s->key_heads * keys + s->delta_heads * s->state_values;
+    *g = (struct we_gated_delta){.num_key_heads = s->key_heads,
+                                 .num_value_heads = s->delta_heads,
+                                 .key_head_dim = keys,
+                                 .value_head_dim = s->state_values,
+                                 .conv_length = s->conv};
+    const struct we_linear in = tensor(n, s->format, s->key_heads * (2 * keys + 2 * values), s->hidden, s->bias);
+    const struct we_linear rates = tensor(n, s->format, 2 * s->delta_heads, s->hidden, s->bias);
+    g->q_proj = alternating(in, 0, keys, 2 * keys + 2 * values, s->key_heads);
+    g->k_proj = alternating(in, keys, keys, 2 * keys + 2 * values, s->key_heads);
+    g->v_proj = alternating(in, 2 * keys, values, 2 * keys + 2 * values, s->key_heads);
+    g->z_proj = alternating(in, 2 * keys + values, values, 2 * keys + 2 * values, s->key_heads);
+    g->b_proj = alternating(rates, 0, each, 2 * each, s->key_heads);
+    g->a_proj = alternating(rates, each, each, 2 * each, s->key_heads);
+    g->out_proj = tensor(n, s->format, s->hidden, s->delta_heads * s->state_values, s->bias);
+    g->conv = floats(n, width * s->conv, 0, 0.6f);
+    g->a_log = floats(n, s->delta_heads, 0, 1);
+    g->dt_bias = floats(n, s->delta_heads, 0, 1);
+    g->norm = norm(n, s->state_values);
+    return g;
+}
+
+static const struct we_mamba2 *mamba2(struct test_network *n)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_mamba2 *m = we_arena_alloc(&n->arena, sizeof *m);
+    const uint32_t values = s->mamba_heads * s->state_values, keys = s->key_heads * s->state_keys;
+    *m = (struct we_mamba2){.num_heads = s->mamba_heads,
+                            .head_dim = s->state_values,
+                            .num_groups = s->key_heads,
+                            .state_size = s->state_keys,
+                            .conv_length = s->conv,
+                            .dt_min = 0.1f,
+                            .dt_max = 1.5f};
+    m->in_proj = tensor(n, s->format, 2 * values + 2 * keys + s->mamba_heads, s->hidden, s->bias);
+    m->out_proj = tensor(n, s->format, s->hidden, values, s->bias);
+    m->conv = floats(n, (values + 2 * keys) * s->conv, 0, 0.6f);
+    if (s->bias)
+        m->conv_bias = floats(n, values + 2 * keys, 0, 0.3f);
+    m->a_log = floats(n, s->mamba_heads, 0, 1);
+    m->dt_bias = floats(n, s->mamba_heads, 0, 1);
+    m->d = floats(n, s->mamba_heads, 1, 0.5f);
+    m->norm = norm_each(n, s->key_heads, values / s->key_heads);
+    return m;
+}
+
 static void make_layer(struct test_network *n, uint32_t index, const float *frequencies, struct we_layer *layer)
 {
     const struct test_network_shape *s = &n->shape;
     struct we_block *blocks = we_arena_array(&n->arena, 2, sizeof *blocks);
     struct we_step *steps = we_arena_array(&n->arena, 2, sizeof *steps);
     blocks[0] = (struct we_block){.kind = WE_BLOCK_ATTENTION, .pre_norm = norm(n, s->hidden), .state = index};
-    if (s->conv && index % 2 == 0)
+    if (s->delta_heads && index % 2 == 0)
+        blocks[0].kind = WE_BLOCK_GATED_DELTA, blocks[0].op.gated_delta = gated_delta(n);
+    else if (s->mamba_heads && index % 2 == 1)
+        blocks[0].kind = WE_BLOCK_MAMBA2, blocks[0].op.mamba2 = mamba2(n);
+    else if (s->conv && index % 2 == 0)
         blocks[0].kind = WE_BLOCK_SHORT_CONV, blocks[0].op.short_conv = short_conv(n);
     else
         blocks[0].op.attention = attention(n, index, frequencies);
@@ -262,9 +334,11 @@ static void apply_head(const struct we_attention *a, const struct we_norm *norm,
         apply_norm(&own, heads + h * a->head_dim);
 }
 
-/* K and V of all positions so far: keys (positions, kv_heads * head_dim). */
+/* K and V of all positions so far: keys (positions, kv_heads * head_dim). Of recurrences: the inputs of their convolution, and
+ * their state. */
 struct state {
     double *keys, *values;
+    double *inputs, *matrix; /* (positions, conv width), (heads, keys, values) */
 };
 
 static void apply_attention(const struct test_network *n, const struct we_attention *a, const double *x, uint32_t position,
@@ -297,6 +371,13 @@ static void apply_attention(const struct test_network *n, const struct we_attent
             for (uint32_t d = 0; d < v_dim; d++)
                 out[h * v_dim + d] += weights[p] / total * state->values[(size_t)p * v_width + h / group * v_dim + d];
     }
+    if (a->gate_proj.data) {
+        double *gate = calloc(a->num_attention_heads * v_dim, sizeof *gate);
+        apply_linear(n, &a->gate_proj, x, gate);
+        for (uint32_t i = 0; i < a->num_attention_heads * v_dim; i++)
+            out[i] /= 1 + exp(-gate[i]);
+        free(gate);
+    }
     apply_linear(n, &a->o_proj, out, y);
     free(q), free(out), free(weights);
 }
@@ -320,6 +401,109 @@ static void apply_short_conv(const struct test_network *n, const struct we_short
     free(in);
 }
 
+/* ---- recurrences ---- */
+
+static double silu(double x)
+{
+    return x / (1 + exp(-x));
+}
+
+/* `width` values after the convolution of the inputs so far. */
+static void convolve(const struct we_vector *taps, const struct we_vector *bias, uint32_t length, uint32_t width,
+                     const double *inputs, uint32_t position, double *out)
+{
+    for (uint32_t i = 0; i < width; i++) {
+        double sum = bias->data ? ((const float *)bias->data)[i] : 0;
+        for (uint32_t back = 0; back < length && back <= position; back++)
+            sum += ((const float *)taps->data)[i * length + length - 1 - back] * inputs[(size_t)(position - back) * width + i];
+        out[i] = silu(sum);
+    }
+}
+
+static double at(const struct we_vector *vector, uint32_t i)
+{
+    return ((const float *)vector->data)[i];
+}
+
+static void make_unit(double *x, uint32_t width, double length)
+{
+    double squares = 1e-6;
+    for (uint32_t i = 0; i < width; i++)
+        squares += x[i] * x[i];
+    for (uint32_t i = 0; i < width; i++)
+        x[i] *= length / sqrt(squares);
+}
+
+static void apply_gated_delta(const struct test_network *n, const struct we_gated_delta *g, const double *x, uint32_t position,
+                              struct state *state, double *y)
+{
+    const uint32_t keys = g->key_head_dim, values = g->value_head_dim, heads = g->num_value_heads,
+                   all = g->num_key_heads * keys;
+    const uint32_t width = 2 * all + heads * values;
+    double *in = state->inputs + (size_t)position * width, *out = calloc(heads * values, sizeof *out);
+    double *c = calloc(width, sizeof *c), *z = calloc(heads * values, sizeof *z), b[64], a[64];
+    apply_linear(n, &g->q_proj, x, in);
+    apply_linear(n, &g->k_proj, x, in + all);
+    apply_linear(n, &g->v_proj, x, in + 2 * all);
+    apply_linear(n, &g->z_proj, x, z);
+    apply_linear(n, &g->b_proj, x, b);
+    apply_linear(n, &g->a_proj, x, a);
+    convolve(&g->conv, &(struct we_vector){0}, g->conv_length, width, state->inputs, position, c);
+    for (uint32_t h = 0; h < g->num_key_heads; h++) {
+        make_unit(c + h * keys, keys, 1 / sqrt(keys));
+        make_unit(c + all + h * keys, keys, 1);
+    }
+    for (uint32_t h = 0; h < heads; h++) {
+        const double *q = c + h / (heads / g->num_key_heads) * keys, *k = q + all, *v = c + 2 * all + h * values;
+        const double decay = exp(-exp(at(&g->a_log, h)) * log1p(exp(a[h] + at(&g->dt_bias, h)))), beta = 1 / (1 + exp(-b[h]));
+        double *s = state->matrix + (size_t)h * keys * values, *o = out + h * values;
+        for (uint32_t i = 0; i < values; i++) {
+            double known = 0;
+            for (uint32_t j = 0; j < keys; j++)
+                known += k[j] * (s[j * values + i] *= decay);
+            for (uint32_t j = 0; j < keys; j++)
+                o[i] += q[j] * (s[j * values + i] += k[j] * beta * (v[i] - known));
+        }
+        apply_norm(&g->norm, o);
+        for (uint32_t i = 0; i < values; i++)
+            o[i] *= silu(z[h * values + i]);
+    }
+    apply_linear(n, &g->out_proj, out, y);
+    free(out), free(c), free(z);
+}
+
+static void apply_mamba2(const struct test_network *n, const struct we_mamba2 *m, const double *x, uint32_t position,
+                         struct state *state, double *y)
+{
+    const uint32_t keys = m->state_size, values = m->head_dim, heads = m->num_heads, all = m->num_groups * keys;
+    const uint32_t width = heads * values + 2 * all;
+    double *in = calloc(m->in_proj.rows, sizeof *in), *c = calloc(width, sizeof *c), *out = calloc(heads * values, sizeof *out);
+    apply_linear(n, &m->in_proj, x, in);
+    memcpy(state->inputs + (size_t)position * width, in + heads * values, width * sizeof *in);
+    convolve(&m->conv, &m->conv_bias, m->conv_length, width, state->inputs, position, c);
+    for (uint32_t h = 0; h < heads; h++) {
+        const double *b = c + heads * values + h / (heads / m->num_groups) * keys;
+        double dt = log1p(exp(in[heads * values + width + h] + at(&m->dt_bias, h)));
+        dt = fmin(fmax(dt, m->dt_min), m->dt_max);
+        double *s = state->matrix + (size_t)h * keys * values;
+        for (uint32_t i = 0; i < values; i++) {
+            const double v = c[h * values + i];
+            double o = at(&m->d, h) * v;
+            for (uint32_t j = 0; j < keys; j++) {
+                s[j * values + i] = exp(-exp(at(&m->a_log, h)) * dt) * s[j * values + i] + dt * v * b[j];
+                o += b[all + j] * s[j * values + i];
+            }
+            out[h * values + i] = o * silu(in[h * values + i]);
+        }
+    }
+    for (uint32_t p = 0; p < heads * values / m->norm.width; p++) {
+        const struct we_norm part = we_norm_part(&m->norm, p);
+        apply_norm(&part, out + p * m->norm.width);
+    }
+    apply_linear(n, &m->out_proj, out, y);
+    free(in), free(c), free(out);
+}
+
 double test_activated(const struct we_feed_forward *f, double gate, double up)
 {
     switch (f->activation) {
@@ -329,6 +513,8 @@ double test_activated(const struct we_feed_forward *f, double gate, double up)
         return 0.5 * gate * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (gate + 0.044715 * gate * gate * gate))) * up;
     case WE_ACTIVATION_RELU_SQUARED:
         return gate > 0 ? gate * gate * up : 0;
+    case WE_ACTIVATION_SIGMOID:
+        return up / (1 + exp(-gate));
     case WE_ACTIVATION_SWIGLU_CLIPPED:
         gate = fmin(gate, f->limit), up = fmax(fmin(up, f->limit), -f->limit);
         return gate / (1 + exp(-f->alpha * gate)) * (up + 1);
@@ -445,6 +631,10 @@ static void apply_step(const struct test_network *n, const struct we_step *step,
             apply_attention(n, block->op.attention, x, position, mode, &states[block->state], y);
         else if (block->kind == WE_BLOCK_SHORT_CONV)
             apply_short_conv(n, block->op.short_conv, x, position, &states[block->state], y);
+        else if (block->kind == WE_BLOCK_GATED_DELTA)
+            apply_gated_delta(n, block->op.gated_delta, x, position, &states[block->state], y);
+        else if (block->kind == WE_BLOCK_MAMBA2)
+            apply_mamba2(n, block->op.mamba2, x, position, &states[block->state], y);
         else if (block->kind == WE_BLOCK_MOE)
             apply_mixture(n, block->op.moe, x, y);
         else
@@ -467,6 +657,10 @@ void test_network_logits(const struct test_network *n, const uint32_t *tokens, u
     for (uint32_t i = 0; i < s->layers; i++) {
         states[i].keys = calloc((size_t)num_tokens * (s->kv_heads * s->head_dim + s->hidden), sizeof(double));
         states[i].values = calloc((size_t)num_tokens * s->kv_heads * s->v_head_dim, sizeof(double));
+        const size_t heads = s->delta_heads + s->mamba_heads,
+                     width = 2 * s->key_heads * s->state_keys + heads * s->state_values;
+        states[i].inputs = calloc(num_tokens * width, sizeof(double));
+        states[i].matrix = calloc(heads * s->state_keys * s->state_values, sizeof(double));
     }
     double *h = calloc(d->hidden_size, sizeof *h);
     for (uint32_t t = 0; t < num_tokens; t++) {
@@ -485,6 +679,6 @@ void test_network_logits(const struct test_network *n, const uint32_t *tokens, u
         }
     }
     for (uint32_t i = 0; i < s->layers; i++)
-        free(states[i].keys), free(states[i].values);
+        free(states[i].keys), free(states[i].values), free(states[i].inputs), free(states[i].matrix);
     free(states), free(h);
 }

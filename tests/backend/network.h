@@ -20,6 +20,10 @@ struct test_network_shape {
     enum we_activation activation;
     bool ungated;
     uint32_t conv; /* positions of a convolution, in place of the attention of layers 0, 2, ...; 0: none */
+    /* Recurrences: gated delta in place of the attention of layers 0, 2, ..., Mamba 2 in place of that of layers 1, 3, ...,
+     * with `conv` positions each; a state is (state_keys, state_values). */
+    uint32_t delta_heads, mamba_heads, key_heads, state_keys, state_values;
+    bool head_gates;                                    /* of attention's outputs */
     uint32_t experts, top_k, expert_groups, top_groups; /* experts: of every second layer; 0: none */
     enum we_router_score score;
     bool shared_expert, shared_gate;        /* beside them */

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_PAGES = 64, MAX_SPANS = 12 };
+enum { MAX_PAGES = 64, MAX_SPANS = 12, MAX_SLOTS = 24 };
 
 static const struct we_cpu_kernels *isas[WE_CPU_MAX_ISAS];
 static uint32_t num_isas;
@@ -161,7 +161,66 @@ static const struct test_network_shape shapes[] = {
      .vocab = 61,
      .rotary_dim = 32,
      .bias = true},
+    {.format = AFFINE(4, 32, WE_BF16),
+     .embed = AFFINE(8, 32, WE_BF16),
+     .layers = 2,
+     .hidden = 96,
+     .heads = 4,
+     .kv_heads = 2,
+     .head_dim = 16,
+     .v_head_dim = 16,
+     .inner = 96,
+     .vocab = 60,
+     .rotary_dim = 8,
+     .head_norms = true,
+     .head_gates = true,
+     .conv = 4,
+     .delta_heads = 6,
+     .key_heads = 2,
+     .state_keys = 19,
+     .state_values = 48,
+     .experts = 5,
+     .top_k = 2},
+    {.format = AFFINE(8, 64, WE_F16),
+     .embed = PLAIN(WE_BF16),
+     .layers = 3,
+     .hidden = 64,
+     .heads = 4,
+     .kv_heads = 2,
+     .head_dim = 16,
+     .v_head_dim = 16,
+     .inner = 64,
+     .vocab = 50,
+     .bias = true,
+     .window = 30,
+     .ungated = true,
+     .activation = WE_ACTIVATION_RELU_SQUARED,
+     .conv = 3,
+     .mamba_heads = 6,
+     .key_heads = 3,
+     .state_keys = 24,
+     .state_values = 32,
+     .residual_multiplier = 0.5f},
+    {.format = PLAIN(WE_F32),
+     .embed = PLAIN(WE_F32),
+     .layers = 2,
+     .hidden = 40,
+     .heads = 1,
+     .kv_heads = 1,
+     .head_dim = 8,
+     .v_head_dim = 8,
+     .inner = 40,
+     .vocab = 45,
+     .tied = true,
+     .parallel = true,
+     .conv = 2,
+     .delta_heads = 3,
+     .mamba_heads = 1,
+     .key_heads = 1,
+     .state_keys = 8,
+     .state_values = 5},
 };
+enum { DELTA_SHAPE = 8 };
 enum { NUM_SHAPES = sizeof shapes / sizeof *shapes };
 
 /* ---- an executor, its pages, and sequences in them ---- */
@@ -172,7 +231,7 @@ struct machine {
     struct we_kv_layout layout;
     uint32_t num_pages[4];
     struct we_executor *executor;
-    uint32_t used;                     /* pages handed out */
+    uint32_t used, used_slots; /* pages and slots handed out */
     uint64_t seed;
     we_page order[MAX_PAGES];
 };
@@ -181,6 +240,7 @@ struct sequence {
     we_page pages[2][MAX_PAGES];
     const we_page *tables[2];
     uint32_t length;
+    we_slot slot, next_slot; /* of its state: now, and after the next batch */
 };
 
 static void machine_open(struct machine *m, struct test_network *network, const char *isa, uint32_t threads, uint64_t seed)
@@ -189,9 +249,16 @@ static void machine_open(struct machine *m, struct test_network *network, const 
     struct we_error error = {0};
     assert_int_equal(we_kv_layout_derive(&network->decoder, precision == WE_PRECISION_FAST ? WE_BF16 : WE_F32,
                                          &m->arena, &m->layout, &error), WE_OK);
-    struct we_load_options options = {.decoder = &network->decoder, .layout = &m->layout, .num_pages = m->num_pages,
-                                      .max_rows = 1200, .max_spans = MAX_SPANS, .max_logit_rows = 1200, .threads = threads,
-                                      .isa = isa, .precision = precision,
+    struct we_load_options options = {.decoder = &network->decoder,
+                                      .layout = &m->layout,
+                                      .num_pages = m->num_pages,
+                                      .num_slots = MAX_SLOTS,
+                                      .max_rows = 1200,
+                                      .max_spans = MAX_SPANS,
+                                      .max_logit_rows = 1200,
+                                      .threads = threads,
+                                      .isa = isa,
+                                      .precision = precision,
                                       .no_repack = threads % 2}; /* which changes no bit */
     if (we_backend_cpu.load(&options, &m->executor, &error) != WE_OK)
         fail_msg("%s", error.message);
@@ -204,6 +271,8 @@ static void machine_open(struct machine *m, struct test_network *network, const 
     }
     for (uint32_t g = 0; seed && g < m->layout.num_groups; g++)
         memset(m->executor->pages[g], 0xFF, MAX_PAGES * we_kv_page_bytes(&m->layout, g)); /* NaN */
+    if (seed)
+        memset(m->executor->slots, 0xFF, MAX_SLOTS * m->executor->plan.slot_floats * sizeof(float));
 }
 
 static void machine_close(struct machine *m)
@@ -215,7 +284,9 @@ static void machine_close(struct machine *m)
 /* Pages for `positions` positions. */
 static void sequence_open(struct machine *m, struct sequence *s, uint32_t positions)
 {
+    assert_true(m->used_slots < MAX_SLOTS);
     s->length = 0;
+    s->slot = s->next_slot = MAX_SLOTS - 1 - m->used_slots++;
     for (uint32_t g = 0; g < 2; g++) {
         for (uint32_t i = 0; i < MAX_PAGES; i++)
             s->pages[g][i] = WE_NO_PAGE;
@@ -233,6 +304,8 @@ struct part {
     const uint32_t *tokens;
     uint32_t count, logit_rows;
     enum we_phase phase;
+    uint32_t save_rows; /* 0: none */
+    we_slot save_slot;
 };
 
 /* Runs parts of sequences as one batch; they grow by it. Returns the rows of logits. */
@@ -241,11 +314,20 @@ static const float *run_mode(struct machine *m, const struct part *parts, uint32
     uint32_t tokens[2000], rows = 0, kept = 0;
     struct we_span spans[MAX_SPANS];
     for (uint32_t i = 0; i < count; i++) {
-        spans[i] = (struct we_span){.first_row = rows, .num_rows = parts[i].count, .position = parts[i].sequence->length,
-                                    .page_tables = parts[i].sequence->tables, .phase = parts[i].phase, .rope_mode = mode,
-                                    .num_logit_rows = parts[i].logit_rows};
+        spans[i] = (struct we_span){.first_row = rows,
+                                    .num_rows = parts[i].count,
+                                    .position = parts[i].sequence->length,
+                                    .page_tables = parts[i].sequence->tables,
+                                    .phase = parts[i].phase,
+                                    .rope_mode = mode,
+                                    .num_logit_rows = parts[i].logit_rows,
+                                    .state_in = parts[i].sequence->slot,
+                                    .state_out = parts[i].sequence->next_slot,
+                                    .save_rows = parts[i].save_rows,
+                                    .save_slot = parts[i].save_slot};
         memcpy(tokens + rows, parts[i].tokens, parts[i].count * sizeof *tokens);
         parts[i].sequence->length += parts[i].count;
+        parts[i].sequence->slot = parts[i].sequence->next_slot;
         rows += parts[i].count;
         kept += parts[i].logit_rows;
     }
@@ -568,14 +650,89 @@ static void test_roll_back(void **state)
             machine_open(&m, &f.network, isas[i]->name, 2, 3);
             sequence_open(&m, &s, 200);
             run(&m, &(struct part){&s, f.tokens, 90, 1, WE_PHASE_PREFILL}, 1);
+            const we_slot slot = s.slot; /* states are not rolled back: the one at 90 is kept */
+            s.next_slot = 0;
             run(&m, &(struct part){&s, other, 100, 1, WE_PHASE_PREFILL}, 1);
             s.length = 90;
+            s.slot = slot;
             const float *logits = run(&m, &(struct part){&s, f.tokens + 90, 60, 60, WE_PHASE_PREFILL}, 1);
             assert_rows(&f.network, logits, f.expected[WE_PHASE_PREFILL][i], 90, 60, "rolled back");
             machine_close(&m);
         }
         fixture_free(&f);
     }
+}
+
+/* States saved on the way, after any number of rows, and taken up by others; the batch that takes one up leaves it as it was.
+ */
+static void test_saved_states(void **state)
+{
+    (void)state;
+    enum { COUNT = 150 };
+    static const uint32_t cuts[] = {1, 2, 63, 64, 100};
+    for (int shape = DELTA_SHAPE; shape < NUM_SHAPES; shape++) {
+        struct fixture f;
+        fixture_make(&f, shape, COUNT);
+        const size_t vocab = f.network.decoder.vocab_size;
+        for (uint32_t i = 0; i < num_isas; i++)
+            for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+                struct machine m;
+                struct sequence s, t, u;
+                const uint32_t cut = cuts[c], rest = COUNT - cut;
+                const enum we_phase phase = c % 2 ? WE_PHASE_DECODE : WE_PHASE_PREFILL;
+                machine_open(&m, &f.network, isas[i]->name, 2, 3);
+                sequence_open(&m, &s, COUNT);
+                run(&m, &(struct part){&s, f.tokens, cut, 0, phase, cut, 0}, 1);
+                t = u = s; /* t goes on from what was saved at the end, u from what s saves on its way */
+                t.slot = 0, t.next_slot = 1;
+                const float *logits = run(&m, &(struct part){&s, f.tokens + cut, rest, rest, phase, rest / 2, 2}, 1);
+                assert_rows(&f.network, logits, f.expected[phase][i], cut, rest, "while states are saved");
+                logits = run(&m, &(struct part){&t, f.tokens + cut, rest, rest, phase}, 1);
+                assert_rows(&f.network, logits, f.expected[phase][i], cut, rest, "from a saved state");
+                u.length = cut + rest / 2, u.slot = 2, u.next_slot = 3;
+                logits = run(&m, &(struct part){&u, f.tokens + u.length, COUNT - u.length, 1, phase}, 1);
+                assert_memory_equal(logits, f.expected[phase][i] + (COUNT - 1) * vocab, vocab * sizeof *logits);
+                t.length = cut, t.slot = 0, t.next_slot = 1;
+                logits = run(&m, &(struct part){&t, f.tokens + cut, rest, rest, phase}, 1);
+                assert_rows(&f.network, logits, f.expected[phase][i], cut, rest, "from it once more");
+                machine_close(&m);
+            }
+        fixture_free(&f);
+    }
+}
+
+static void test_wrong_slots(void **state)
+{
+    (void)state;
+    struct test_network n;
+    test_network_make(&n, &shapes[DELTA_SHAPE], 1);
+    struct machine m;
+    struct sequence s;
+    machine_open(&m, &n, NULL, 2, 0);
+    sequence_open(&m, &s, 64);
+    const uint32_t tokens[3] = {1, 2, 3};
+    const struct we_span good = {.num_rows = 3, .page_tables = s.tables, .state_in = WE_NO_SLOT, .state_out = 4};
+    const struct we_span spans[] = {{.state_out = MAX_SLOTS},
+                                    {.position = 3, .state_in = WE_NO_SLOT, .state_out = 4},
+                                    {.state_out = 4, .save_rows = 4, .save_slot = 5},
+                                    {.state_out = 4, .save_rows = 2, .save_slot = 4},
+                                    {.state_out = 4, .save_rows = 2, .save_slot = MAX_SLOTS},
+                                    {.position = 3, .state_in = 5, .state_out = 4, .save_rows = 2, .save_slot = 5}};
+    struct we_error error;
+    uint64_t ticket;
+    struct we_batch_result result;
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+        struct we_span span = spans[i];
+        span.num_rows = 3, span.page_tables = s.tables;
+        error = (struct we_error){0};
+        assert_int_equal(we_backend_cpu.submit(m.executor, &(struct we_batch){tokens, 3, &span, 1}, &ticket, &error),
+                         WE_INVALID_ARGUMENT);
+        assert_non_null(strstr(error.message, "slot"));
+    }
+    assert_int_equal(we_backend_cpu.submit(m.executor, &(struct we_batch){tokens, 3, &good, 1}, &ticket, &error), WE_OK);
+    assert_true(we_backend_cpu.poll(m.executor, &result));
+    machine_close(&m);
+    test_network_free(&n);
 }
 
 /* A full page that two sequences share, a copy of a page that is not full, and pages that a window has left behind. */
@@ -731,6 +888,8 @@ int main(void)
         BOTH(test_pruned),
         BOTH(test_company),
         BOTH(test_roll_back),
+        BOTH(test_saved_states),
+        cmocka_unit_test_setup(test_wrong_slots, exact),
         BOTH(test_pages),
         cmocka_unit_test_setup(test_wrong_batches, exact),
         cmocka_unit_test_setup(test_wrong_options, exact),

@@ -340,6 +340,7 @@ static void test_activation(void **state)
         check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_GELU}, 5e-7, 1e-7);
         check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_GELU_TANH}, 5e-7, 3e-7);
         check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_RELU_SQUARED}, 5e-7, 0);
+        check_activation(isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_SIGMOID}, 5e-7, 0);
         check_activation(
             isas[i], &(struct we_feed_forward){.activation = WE_ACTIVATION_SWIGLU_CLIPPED, .limit = 7, .alpha = 1.702f}, 1e-6,
             1e-7);

@@ -28,6 +28,7 @@ enum {
     WE_CPU_TILE_QUERIES = 32,                  /* queries of an attend_tile */
     WE_CPU_TILE_LANES = 16,                    /* positions, and columns of values, side by side in a page of bfloat16 */
     WE_CPU_MOST_TAPS = WE_CPU_MOST_BLOCK_ROWS, /* positions of a short convolution */
+    WE_CPU_STATE_COLUMNS = 32,                 /* values of a head's state that lie side by side in a slot */
     WE_CPU_MOST_EXPERT_GROUPS = 256,           /* of a router; */
     WE_CPU_MOST_EXPERTS = 1 << 16,
     WE_CPU_MAX_DIRECT = 4,     /* most tokens of a product that leaves weights packed */
@@ -135,6 +136,21 @@ struct we_cpu_keep {
     void *page_k, *page_v;
 };
 
+/* The recurrence of one head over some rows, WE_CPU_STATE_COLUMNS of its values or fewer. state (keys, WE_CPU_STATE_COLUMNS):
+ *   delta = rate (v - decay k state) if it corrects, else rate v;  state = decay state + k' delta;  out = q state + skip v */
+struct we_cpu_recur {
+    const float *q, *k, *v; /* of the first row: (keys), (keys), (columns) */
+    size_t stride;          /* from row to row of all three */
+    const float *rate, *decay;
+    size_t rate_stride;
+    float skip;
+    uint32_t rows, keys, columns;
+    bool corrects;
+    float *state;
+    float *out; /* (columns) of the first row */
+    size_t out_stride;
+};
+
 struct we_cpu_kernels {
     const char *name;
     struct we_cpu_form_kernels forms[WE_CPU_FORM_COUNT];
@@ -157,6 +173,11 @@ struct we_cpu_kernels {
     void (*softcap)(float cap, uint32_t count, float *x);
     /* y += a * x */
     void (*add_scaled)(float *y, float a, const float *x, uint32_t count);
+    /* out = silu(bias + sum of taps[t] * rows[t]), each of `count` values by itself; a row may be NULL, for zeros; bias too.
+     * taps: (length, stride) */
+    void (*convolve)(const float *const *rows, const float *taps, size_t stride, uint32_t length, const float *bias,
+                     uint32_t count, float *out);
+    void (*recur)(const struct we_cpu_recur *recur);
 
     /* float32 pages, and those of bfloat16 */
     void (*attend)(struct we_cpu_attend *attend);

@@ -143,6 +143,13 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     e->k = take(sink, times(rows, plan->k.stride), sizeof(float));
     e->v = take(sink, times(rows, plan->v.stride), sizeof(float));
     e->inner = take(sink, times(rows, plan->inner.stride), sizeof(float));
+    e->gate = take(sink, plan->gate.width ? times(rows, plan->gate.stride) : 0, sizeof(float));
+    e->slots = take(sink, times(o->num_slots, plan->slot_floats), sizeof(float));
+    for (uint32_t i = 0; i < plan->num_blocks; i++) {
+        struct we_cpu_recurrence *r = &plan->blocks[i].recurrence;
+        if (r->num_constants)
+            r->constants = take(sink, r->num_constants, sizeof(float));
+    }
     e->num_partials = partials_of(e);
     e->partials = take(sink, e->num_partials, sizeof(float));
     e->block_out = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));
@@ -261,6 +268,9 @@ static we_status load(const struct we_load_options *options, struct we_executor 
         unload(e);
         return status;
     }
+    for (uint32_t i = 0; i < e->plan.num_blocks; i++)
+        if (e->plan.blocks[i].recurrence.num_constants)
+            we_cpu_recurrence_prepare(&e->plan.blocks[i]);
     we_cpu_residence_open(&e->plan, options, &e->residence);
     *executor = e;
     return WE_OK;
@@ -292,6 +302,22 @@ static we_status check_pages(const struct we_executor *e, const struct we_span *
     return WE_OK;
 }
 
+static we_status check_slots(const struct we_executor *e, const struct we_span *s, uint32_t index, struct we_error *error)
+{
+    const uint32_t slots = e->options.num_slots;
+    if (e->plan.slot_floats == 0)
+        return WE_OK;
+    if ((s->position && s->state_in >= slots) || s->state_out >= slots)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has its state in slot %u and will have it in %u; there are %u",
+                            index, s->state_in, s->state_out, slots);
+    if (s->save_rows > s->num_rows || (s->save_rows && (s->save_slot >= slots || s->save_slot == s->state_out ||
+                                                        (s->position && s->save_slot == s->state_in))))
+        return we_error_set(error, WE_INVALID_ARGUMENT,
+                            "span %u has %u rows, and is to save its state after %u in slot %u of %u", index, s->num_rows,
+                            s->save_rows, s->save_slot, slots);
+    return WE_OK;
+}
+
 static we_status check_span(const struct we_executor *e, const struct we_span *s, uint32_t index, uint32_t first_row,
                             uint32_t num_rows, struct we_error *error)
 {
@@ -303,7 +329,8 @@ static we_status check_span(const struct we_executor *e, const struct we_span *s
         (unsigned)s->phase > WE_PHASE_DECODE)
         return we_error_set(error, WE_INVALID_ARGUMENT, "span %u has position %u, rope mode %d, phase %d", index, s->position,
                             (int)s->rope_mode, (int)s->phase);
-    return check_pages(e, s, index, error);
+    we_status status = check_slots(e, s, index, error);
+    return status == WE_OK ? check_pages(e, s, index, error) : status;
 }
 
 /* Appends `count` rows: to the set of their phase, or, in exact mode, where both are computed alike, to the one set. */
@@ -340,8 +367,8 @@ static we_status accept(struct we_executor *e, const struct we_batch *batch, str
             return we_error_set(error, WE_INVALID_ARGUMENT, "a batch that asks for more than %u rows of logits",
                                 o->max_logit_rows);
         e->spans[i] =
-            (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position, kept, s->num_logit_rows, s->rope_mode,
-                                 s->phase};
+            (struct we_cpu_span){s->page_tables, s->first_row, s->num_rows, s->position,  kept,         s->num_logit_rows,
+                                 s->rope_mode,   s->phase,     s->state_in, s->state_out, s->save_slot, s->save_rows};
         if (!add_rows(e, &e->rows, s->phase, s->num_rows) ||
             (s->num_logit_rows && !add_rows(e, &e->kept_rows, s->phase, s->num_logit_rows)))
             return we_error_set(error, WE_INVALID_ARGUMENT, "span %u: spans of one phase must follow each other", i);

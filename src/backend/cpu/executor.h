@@ -42,6 +42,8 @@ struct we_cpu_span {
     uint32_t kept_first, num_logit_rows;
     enum we_rope_mode rope_mode;
     enum we_phase phase;
+    we_slot state_in, state_out, save_slot;
+    uint32_t save_rows;
 };
 
 /* A worker's own memory. */
@@ -99,7 +101,8 @@ struct we_executor {
     /* (max_rows, stride) each; `kept` ones (max_logit_rows, stride) */
     float *stream, *kept_stream;             /* hidden: the residual stream */
     struct we_cpu_packed x, kept_x, inner_x; /* the stream after a norm; what o_proj and down_proj read */
-    float *q, *k, *v, *inner;
+    float *q, *k, *v, *inner, *gate;
+    float *slots;    /* (num_slots, slot_floats) */
     float *partials; /* (num_partials): results of single chunks of attention */
     uint64_t num_partials;
     float *block_out, *step_sum;    /* hidden: of steps that are not direct */
@@ -192,7 +195,7 @@ struct we_cpu_product {
     float *out;
     size_t out_stride;
 };
-enum { WE_CPU_MOST_PRODUCTS = 3 * WE_CPU_MOST_SETS }; /* but for a mixture of experts */
+enum { WE_CPU_MOST_PRODUCTS = 6 * WE_CPU_MOST_SETS }; /* but for a mixture of experts */
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
 
 /* moe.c: from the stream to block_out, its norm before included; ends its last phase. */
@@ -200,6 +203,11 @@ void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b);
 
 /* short_conv.c: from q (rows, 3 * hidden_size) to `inner`; the last phase is not ended. */
 void we_cpu_short_conv(struct we_cpu_worker *w, const struct we_cpu_block *b);
+
+/* recurrence.c: the constants of a block, in memory that it has; and from q (rows, what the projections gave) to `inner`: the
+ * last phase is not ended. */
+void we_cpu_recurrence_prepare(struct we_cpu_block *b);
+void we_cpu_recurrence(struct we_cpu_worker *w, const struct we_cpu_block *b);
 
 /* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one phase or several, the last one not ended. */
 void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *q);

@@ -56,6 +56,9 @@ void KERNEL(rope)(float *x, uint32_t width, const float *cosine, const float *si
 void KERNEL(activate)(const struct we_feed_forward *f, const float *gate, const float *up, uint32_t count, float *out);
 void KERNEL(softcap)(float cap, uint32_t count, float *x);
 void KERNEL(add_scaled)(float *y, float a, const float *x, uint32_t count);
+void KERNEL(convolve)(const float *const *rows, const float *taps, size_t stride, uint32_t length, const float *bias,
+                      uint32_t count, float *out);
+void KERNEL(recur)(const struct we_cpu_recur *recur);
 void KERNEL(attend)(struct we_cpu_attend *attend);
 void KERNEL(attend_pairs)(struct we_cpu_attend *attend);
 void KERNEL(keep_pairs)(const struct we_cpu_keep *keep);

@@ -120,6 +120,8 @@ INLINE vf activated(enum we_activation activation, const struct we_feed_forward 
         const vf clipped = v_min(limit, v_max(v_sub(v_zero(), limit), up));
         return v_mul(sigmoid_times(v_min(limit, gate), v_set1(f->alpha)), v_add(clipped, v_set1(1.0f)));
     }
+    case WE_ACTIVATION_SIGMOID:
+        return v_div(up, v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), gate))));
     default:
         return v_mul(sigmoid_times(gate, v_set1(1.0f)), up);
     }
@@ -151,6 +153,9 @@ void KERNEL(activate)(const struct we_feed_forward *f, const float *gate, const 
         break;
     case WE_ACTIVATION_SWIGLU_CLIPPED:
         activate(WE_ACTIVATION_SWIGLU_CLIPPED, f, gate, up, count, out);
+        break;
+    case WE_ACTIVATION_SIGMOID:
+        activate(WE_ACTIVATION_SIGMOID, f, gate, up, count, out);
         break;
     default:
         activate(WE_ACTIVATION_SILU, f, gate, up, count, out);

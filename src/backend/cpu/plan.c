@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_MATRICES = 6 }; /* of a block */
+enum { MOST_MATRICES = 8 }; /* of a block */
 
 static we_status check_vector(const struct we_vector *vector, const char *what, struct we_error *error)
 {
@@ -157,8 +157,14 @@ static we_status plan_attention(const struct we_load_options *options, struct we
         (status = make_matrix(options, plan, &b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
+        (a->gate_proj.data &&
+         (status = make_matrix(options, plan, &b->head_gate, &a->gate_proj, out_width, hidden, "gate_proj", error)) != WE_OK) ||
         (status = plan_state(options->layout, k_width, v_width, a->mask == WE_MASK_SLIDING ? a->window : 0, b, error)) != WE_OK)
         return status;
+    if (b->head_gate.linear) {
+        want(plan, &b->head_gate, plan->hidden_forms);
+        widen(&plan->gate, out_width);
+    }
     want(plan, &b->q, plan->hidden_forms);
     want(plan, &b->k, plan->hidden_forms);
     want(plan, &b->v, plan->hidden_forms);
@@ -312,6 +318,127 @@ static we_status plan_short_conv(const struct we_load_options *options, struct w
     return WE_OK;
 }
 
+/* ---- recurrences ---- */
+
+/* What is common: r has the sizes, and where values lie. */
+static we_status plan_recurrence(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                 const struct we_vector *conv, const struct we_vector *conv_bias,
+                                 const struct we_vector *const heads[3], struct we_error *error)
+{
+    struct we_cpu_recurrence *r = &b->recurrence;
+    static const char *const names[] = {"a_log", "dt_bias", "d"};
+    if (b->block->state >= options->layout->num_entries || options->layout->entries[b->block->state].group != WE_NO_GROUP)
+        return we_error_set(error, WE_INVALID_ARGUMENT, "the KV layout is not that of this decoder (entry %u)",
+                            b->block->state);
+    if (r->conv_length == 0 || r->conv_length > WE_CPU_MOST_TAPS)
+        return we_error_set(error, WE_UNSUPPORTED, "a convolution over %u positions; the CPU back-end has 1 to %d",
+                            r->conv_length, (int)WE_CPU_MOST_TAPS);
+    if (conv->data == NULL || conv->length != r->conv_width * r->conv_length ||
+        (conv_bias->data && conv_bias->length != r->conv_width))
+        return we_error_set(error, WE_INVALID_FORMAT,
+                            "a convolution with %u weights and %u biases, for %u values of %u positions", conv->length,
+                            conv_bias->length, r->conv_width, r->conv_length);
+    we_status status = check_vector(conv, "the weights of a convolution", error);
+    if (status == WE_OK)
+        status = check_vector(conv_bias, "the bias of a convolution", error);
+    for (int i = 0; status == WE_OK && i < 3; i++) {
+        if (heads[i] && (heads[i]->data == NULL || heads[i]->length != r->heads))
+            return we_error_set(error, WE_INVALID_FORMAT, "%u values of %s for %u heads", heads[i]->length, names[i], r->heads);
+        status = heads[i] ? check_vector(heads[i], names[i], error) : WE_OK;
+    }
+    const size_t columns = (r->values + WE_CPU_STATE_COLUMNS - 1) / WE_CPU_STATE_COLUMNS * WE_CPU_STATE_COLUMNS;
+    r->slot_at = plan->slot_floats;
+    plan->slot_floats += r->heads * columns * r->keys + (size_t)(r->conv_length - 1) * r->conv_width;
+    plan->slot_floats = (plan->slot_floats + 15) / 16 * 16;
+    r->num_constants = (size_t)(r->conv_length + 1) * r->conv_width + 3 * (size_t)r->heads + 2 * (size_t)r->keys;
+    widen(&plan->q, (r->decays_at > r->gate_at ? r->decays_at : r->gate_at) + r->heads);
+    widen(&plan->k, r->conv_width);
+    widen(&plan->inner, r->heads * r->values);
+    return status;
+}
+
+/* Sizes within reason, so that sums of them are, too. */
+static we_status check_recurrence(const struct we_cpu_recurrence *r, struct we_error *error)
+{
+    if (r->heads == 0 || r->key_heads == 0 || r->heads % r->key_heads != 0 || r->keys == 0 || r->values == 0 ||
+        (uint64_t)r->heads * r->values > WE_CPU_MAX_WIDTH / 8 || (uint64_t)r->heads * r->keys > WE_CPU_MAX_WIDTH / 8)
+        return we_error_set(error, WE_INVALID_FORMAT, "a recurrence of %u heads, %u of keys, of %u keys and %u values",
+                            r->heads, r->key_heads, r->keys, r->values);
+    return WE_OK;
+}
+
+static we_status plan_gated_delta(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                  struct we_error *error)
+{
+    const struct we_gated_delta *g = b->block->op.gated_delta;
+    const uint32_t hidden = options->decoder->hidden_size, heads = g->num_value_heads;
+    struct we_cpu_recurrence *r = &b->recurrence;
+    *r = (struct we_cpu_recurrence){.heads = heads,
+                                    .key_heads = g->num_key_heads,
+                                    .keys = g->key_head_dim,
+                                    .values = g->value_head_dim,
+                                    .conv_length = g->conv_length,
+                                    .corrects = true};
+    we_status status = check_recurrence(r, error);
+    if (status != WE_OK)
+        return status;
+    const uint32_t keys = r->key_heads * r->keys, values = heads * r->values;
+    r->conv_width = 2 * keys + values;
+    r->gate_at = r->conv_width;
+    r->rates_at = r->gate_at + values;
+    r->decays_at = r->rates_at + heads;
+    r->keys_at = keys;
+    r->values_at = 2 * keys;
+    const struct we_vector none = {0}, *const vectors[] = {&g->a_log, &g->dt_bias, NULL};
+    if ((status = make_matrix(options, plan, &b->q, &g->q_proj, keys, hidden, "q_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->k, &g->k_proj, keys, hidden, "k_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->v, &g->v_proj, values, hidden, "v_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->z, &g->z_proj, values, hidden, "z_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->b, &g->b_proj, heads, hidden, "b_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->a, &g->a_proj, heads, hidden, "a_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->out, &g->out_proj, hidden, values, "out_proj", error)) != WE_OK ||
+        (status = check_norm(&g->norm, r->values, "the norm of heads", error)) != WE_OK)
+        return status;
+    struct we_cpu_matrix *const in[] = {&b->q, &b->k, &b->v, &b->z, &b->b, &b->a};
+    for (int i = 0; i < 6; i++)
+        want(plan, in[i], plan->hidden_forms);
+    want(plan, &b->out, plan->inner_forms);
+    return plan_recurrence(options, plan, b, &g->conv, &none, vectors, error);
+}
+
+static we_status plan_mamba2(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                             struct we_error *error)
+{
+    const struct we_mamba2 *m = b->block->op.mamba2;
+    const uint32_t hidden = options->decoder->hidden_size;
+    struct we_cpu_recurrence *r = &b->recurrence;
+    *r = (struct we_cpu_recurrence){.heads = m->num_heads,
+                                    .key_heads = m->num_groups,
+                                    .keys = m->state_size,
+                                    .values = m->head_dim,
+                                    .conv_length = m->conv_length};
+    we_status status = check_recurrence(r, error);
+    if (status != WE_OK)
+        return status;
+    const uint32_t keys = r->key_heads * r->keys, values = r->heads * r->values;
+    r->conv_width = 2 * keys + values;
+    r->conv_at = values;
+    r->rates_at = r->conv_at + r->conv_width;
+    r->decays_at = r->rates_at + r->heads;
+    r->keys_at = values;
+    r->queries_at = values + keys;
+    const struct we_vector *const vectors[] = {&m->a_log, &m->dt_bias, &m->d};
+    if (m->norm.kind == WE_NORM_NONE || m->norm.width == 0 || values % m->norm.width != 0)
+        return we_error_set(error, WE_UNSUPPORTED, "Mamba 2 with a norm over %u of %u values", m->norm.width, values);
+    if ((status = make_matrix(options, plan, &b->in, &m->in_proj, r->decays_at, hidden, "in_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->out, &m->out_proj, hidden, values, "out_proj", error)) != WE_OK ||
+        (status = check_norm(&m->norm, m->norm.width, "the norm of a recurrence", error)) != WE_OK)
+        return status;
+    want(plan, &b->in, plan->hidden_forms);
+    want(plan, &b->out, plan->inner_forms);
+    return plan_recurrence(options, plan, b, &m->conv, &m->conv_bias, vectors, error);
+}
+
 static we_status plan_block(const struct we_load_options *options, struct we_cpu_plan *plan, const struct we_block *block,
                             struct we_error *error)
 {
@@ -331,6 +458,12 @@ static we_status plan_block(const struct we_load_options *options, struct we_cpu
         break;
     case WE_BLOCK_SHORT_CONV:
         status = plan_short_conv(options, plan, b, error);
+        break;
+    case WE_BLOCK_GATED_DELTA:
+        status = plan_gated_delta(options, plan, b, error);
+        break;
+    case WE_BLOCK_MAMBA2:
+        status = plan_mamba2(options, plan, b, error);
         break;
     case WE_BLOCK_MOE:
         status = plan_moe(options, plan, b, error);
@@ -355,7 +488,7 @@ static we_status plan_layer(const struct we_load_options *options, struct we_cpu
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             if (step->blocks[i].kind == WE_BLOCK_ATTENTION) /* rows may be dropped only where a step begins */
                 plan->prune_block = i == 0 ? plan->num_blocks : UINT32_MAX;
-            else if (step->blocks[i].kind == WE_BLOCK_SHORT_CONV) /* it needs what came before, of all rows */
+            else if (step->blocks[i].state != WE_NO_STATE) /* it needs what came before, of all rows */
                 plan->prune_block = UINT32_MAX;
             we_status status = plan_block(options, plan, &step->blocks[i], error);
             if (status != WE_OK)
@@ -388,7 +521,8 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
             return status;
         }
     plan->hidden.width = d->hidden_size;
-    struct we_cpu_shape *shapes[] = {&plan->hidden, &plan->q, &plan->k, &plan->v, &plan->inner, &plan->expert_inner};
+    struct we_cpu_shape *shapes[] = {&plan->hidden,       &plan->q,   &plan->k, &plan->v, &plan->inner,
+                                     &plan->expert_inner, &plan->gate};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         shapes[i]->stride = stride_of(shapes[i]->width);
     return WE_OK;

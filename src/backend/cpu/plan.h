@@ -5,10 +5,30 @@
 #include "backend/backend.h"
 #include "backend/cpu/cpu.h"
 
+/* Gated delta and Mamba 2 are one recurrence (see struct we_cpu_recur) with other names around it. */
+struct we_cpu_recurrence {
+    uint32_t heads, key_heads, keys, values; /* a head's state is (keys, values) */
+    uint32_t conv_width, conv_length;
+    bool corrects;                                  /* gated delta */
+    uint32_t conv_at, gate_at, rates_at, decays_at; /* where values begin in a row of what the projections gave, */
+    uint32_t queries_at, keys_at, values_at;        /* and in a row of what the convolution gave */
+    size_t slot_at;                                 /* floats of a slot before the block's: its state, in blocks of columns
+                                                       (heads, blocks, keys, WE_CPU_STATE_COLUMNS), then the last inputs of
+                                                       the convolution (conv_length - 1, conv_width) */
+    float *constants;                               /* (num_constants), which hold: */
+    size_t num_constants;
+    float *taps, *conv_bias;         /* (conv_length, conv_width), (conv_width) or NULL */
+    float *decay, *dt_bias, *skip;   /* (heads): -e^a_log, ... */
+    float *unit_queries, *unit_keys; /* (keys): what brings normed ones to their length */
+};
+
 struct we_cpu_block {
     const struct we_block *block;
-    struct we_cpu_matrix q, k, v, o;     /* of attention */
-    struct we_cpu_matrix in, out;        /* of a short convolution */
+    struct we_cpu_matrix q, k, v, o;     /* of attention; of gated delta also */
+    struct we_cpu_matrix head_gate;      /* of attention: absent, or its output gate */
+    struct we_cpu_matrix z, b, a;        /* of gated delta */
+    struct we_cpu_matrix in, out;        /* of a short convolution, of Mamba 2; out: of gated delta, too */
+    struct we_cpu_recurrence recurrence; /* of gated delta and Mamba 2 */
     struct we_cpu_matrix gate, up, down; /* of a feed-forward, or of experts; gate may be absent */
     struct we_cpu_matrix router, shared_gate;                      /* of a mixture of experts: in exact forms; */
     struct we_cpu_matrix shared_gate_proj, shared_up, shared_down; /* of its shared ones, if any */
@@ -50,6 +70,8 @@ struct we_cpu_plan {
     struct we_cpu_shape expert_inner;
     struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
     uint32_t max_head_dim, max_v_head_dim, max_pairs;
+    struct we_cpu_shape gate; /* of attention's outputs */
+    size_t slot_floats;       /* of the state of one sequence; 0: there is none */
 };
 
 /* Checks everything; allocates the arrays, which we_cpu_plan_free releases. */

@@ -162,6 +162,19 @@ static bool is_whole(const struct we_attention *a, const struct we_norm *norm)
     return norm->kind != WE_NORM_NONE && norm->width != a->head_dim;
 }
 
+/* The outputs of heads times the sigmoid of their gates: a phase of its own. */
+static void gate_rows(struct we_cpu_worker *w, uint32_t width)
+{
+    struct we_executor *e = w->executor;
+    static const struct we_feed_forward sigmoid = {.activation = WE_ACTIVATION_SIGMOID};
+    for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < w->rows->count;)
+        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < w->rows->count; row++) {
+            float *x = e->inner + row * e->plan.inner.stride;
+            w->kernels->activate(&sigmoid, e->gate + row * e->plan.gate.stride, x, width, x);
+        }
+    we_cpu_end_phase(w);
+}
+
 /* prune: from the queries on, only rows for output are computed. */
 static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool prune)
 {
@@ -173,6 +186,8 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
     uint32_t count = add_products(w, &packings[prune], &b->q, e->q, e->plan.q.stride, products);
     count += add_products(w, packings, &b->k, e->k, e->plan.k.stride, products + count);
     count += add_products(w, packings, &b->v, e->v, e->plan.v.stride, products + count);
+    if (b->head_gate.linear)
+        count += add_products(w, &packings[prune], &b->head_gate, e->gate, e->plan.gate.stride, products + count);
     we_cpu_products(w, products, count);
     we_cpu_end_phase(w);
     if (prune) {
@@ -187,6 +202,8 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
         norm_rows(w, &a->k_norm, e->k, e->plan.k.stride, e->rows.count);
     we_cpu_attention(w, b, e->q);
     we_cpu_end_phase(w);
+    if (b->head_gate.linear)
+        gate_rows(w, a->num_attention_heads * a->v_head_dim);
     if (w->rows->count > 0)
         output_product(w, &b->o, step);
 }
@@ -200,6 +217,26 @@ static void short_conv_block(struct we_cpu_worker *w, const struct we_cpu_block 
     we_cpu_products(w, products, add_products(w, &packing, &b->in, e->q, e->plan.q.stride, products));
     we_cpu_end_phase(w);
     we_cpu_short_conv(w, b);
+    we_cpu_end_phase(w);
+    output_product(w, &b->out, step);
+}
+
+static void recurrence_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
+{
+    struct we_executor *e = w->executor;
+    const struct we_cpu_recurrence *r = &b->recurrence;
+    const struct we_cpu_matrix *const in[] = {&b->in, &b->q, &b->k, &b->v, &b->z, &b->b, &b->a};
+    const uint32_t at[] = {0, r->queries_at, r->keys_at, r->values_at, r->gate_at, r->rates_at, r->decays_at};
+    struct we_cpu_packing packing = stream_packing(w, &b->block->pre_norm);
+    we_cpu_pack(w, &packing, 1);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+        if (in[i]->linear)
+            count += add_products(w, &packing, in[i], e->q + at[i], e->plan.q.stride, products + count);
+    we_cpu_products(w, products, count);
+    we_cpu_end_phase(w);
+    we_cpu_recurrence(w, b);
     we_cpu_end_phase(w);
     output_product(w, &b->out, step);
 }
@@ -291,6 +328,8 @@ void we_cpu_walk(void *context, uint32_t index)
                 attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count);
             else if (b->block->kind == WE_BLOCK_SHORT_CONV)
                 short_conv_block(w, b, step);
+            else if (b->recurrence.heads)
+                recurrence_block(w, b, step);
             else if (b->block->kind == WE_BLOCK_FEED_FORWARD)
                 feed_forward_block(w, b, step);
             else
