@@ -20,6 +20,7 @@ const struct we_model_type we_model_types[] = {
     {"gpt_oss", &we_family_gpt_oss, NULL},
     {"granite", &we_family_granite, NULL},
     {"granitemoe", &we_family_granitemoe, NULL},
+    {"granitemoehybrid", &we_family_granitemoehybrid, NULL},
     {"helium", &we_family_helium, NULL},
     {"hunyuan_v1_dense", &we_family_hunyuan_v1_dense, NULL},
     {"internlm2", &we_family_internlm2, NULL},
@@ -38,6 +39,7 @@ const struct we_model_type we_model_types[] = {
     {"mistral3", &we_family_ministral3, we_text_part_mistral3},
     {"mixtral", &we_family_mixtral, NULL},
     {"nemotron", &we_family_nemotron, NULL},
+    {"nemotron_h", &we_family_nemotron_h, NULL},
     {"olmo", &we_family_olmo, NULL},
     {"olmo2", &we_family_olmo2, NULL},
     {"olmo3", &we_family_olmo3, NULL},
@@ -48,7 +50,10 @@ const struct we_model_type we_model_types[] = {
     {"qwen2", &we_family_qwen2, NULL},
     {"qwen2_moe", &we_family_qwen2_moe, NULL},
     {"qwen3", &we_family_qwen3, NULL},
+    {"qwen3_5", &we_family_qwen3_5, we_text_part_qwen3_5},
+    {"qwen3_5_moe", &we_family_qwen3_5, we_text_part_qwen3_5},
     {"qwen3_moe", &we_family_qwen3_moe, NULL},
+    {"qwen3_next", &we_family_qwen3_next, NULL},
     {"seed_oss", &we_family_seed_oss, NULL},
     {"smollm3", &we_family_smollm3, NULL},
     {"stablelm", &we_family_stablelm, NULL},
@@ -127,6 +132,8 @@ static we_status find_family(const struct we_model_type *type, struct we_arch_so
     we_status status = we_config_object(&source->config, "text_config", source->arena, &text, error);
     if (status != WE_OK)
         return status;
+    if (text.json == NULL && type->text_part == we_text_part_qwen3_5)
+        text = source->config;
     if (text.json == NULL)
         return we_error_set(error, WE_INVALID_FORMAT,
                             "%s: model_type '%s' has its text model under text_config, which is absent", source->config.where,

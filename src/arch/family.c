@@ -307,6 +307,14 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
         m->blocks[0].kind = WE_BLOCK_SHORT_CONV;
         m->blocks[0].op.short_conv = &m->parts.short_conv;
     }
+    if (parts->gated_delta.num_value_heads) {
+        m->blocks[0].kind = WE_BLOCK_GATED_DELTA;
+        m->blocks[0].op.gated_delta = &m->parts.gated_delta;
+    }
+    if (parts->mamba2.num_heads) {
+        m->blocks[0].kind = WE_BLOCK_MAMBA2;
+        m->blocks[0].op.mamba2 = &m->parts.mamba2;
+    }
     if (parts->moe.num_experts) {
         m->blocks[1].kind = WE_BLOCK_MOE;
         m->blocks[1].op.moe = &m->parts.moe;
@@ -314,7 +322,8 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
     const float multiplier = parts->residual_multiplier != 0 ? parts->residual_multiplier : 1;
     m->steps[0] = (struct we_step){m->blocks, parts->parallel ? 2 : 1, multiplier};
     m->steps[1] = (struct we_step){m->blocks + 1, 1, multiplier};
-    ((struct we_layer *)b->decoder->layers)[b->layer++] = (struct we_layer){m->steps, parts->parallel ? 1 : 2};
+    const uint32_t num_steps = parts->parallel || parts->no_mixer || parts->no_feed_forward ? 1 : 2;
+    ((struct we_layer *)b->decoder->layers)[b->layer++] = (struct we_layer){m->steps + parts->no_mixer, num_steps};
 }
 
 /* ---- the ends ---- */

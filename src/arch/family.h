@@ -16,12 +16,13 @@ struct we_keys {
     uint32_t num_experts, num_experts_per_tok, moe_intermediate_size, shared_intermediate_size, num_shared_experts, n_group,
         topk_group, first_k_dense_replace, conv_length, width_unit, decoder_sparse_step, moe_layer_start_index,
         moe_layer_end_index;
+    uint32_t full_attention_interval, state_heads, state_groups, state_keys, state_values; /* of gated delta and Mamba 2 */
     float norm_eps, rope_theta, rope_local_base_freq, partial_rotary_factor;
     float query_pre_attn_scalar, attn_logit_softcapping, final_logit_softcapping;
     float logit_scale, logits_scaling, attention_multiplier, embedding_multiplier, residual_multiplier;
     float scale_depth, scale_emb, routed_scaling_factor, router_jitter_noise, width_multiplier;
     bool attention_bias, attention_out_bias, mlp_bias, use_bias, layer_norm_bias, use_qk_norm, use_parallel_residual;
-    bool rope_traditional, tie_word_embeddings, norm_topk_prob, norm_head, has_expert_bias, has_shared_expert, adjusts_width;
+    bool rope_traditional, tie_word_embeddings, norm_topk_prob, norm_head, has_expert_bias, has_shared_expert, adjusts_width, conv_bias;
 };
 
 enum we_key_kind { WE_KEY_U32 = 0, WE_KEY_FLOAT, WE_KEY_BOOL };
@@ -139,7 +140,10 @@ struct we_layer_parts {
     struct we_feed_forward feed_forward; /* used if moe has no experts */
     struct we_moe moe;
     struct we_norm attention_norm, attention_post_norm, feed_forward_norm, feed_forward_post_norm;
-    struct we_short_conv short_conv; /* used in place of attention if it has a length */
+    struct we_short_conv short_conv; /* used in place of attention if it has a length; */
+    struct we_gated_delta gated_delta; /* if it has heads; */
+    struct we_mamba2 mamba2;           /* likewise */
+    bool no_mixer, no_feed_forward;    /* the layer has only one of the two */
     bool parallel;                   /* both read the same stream */
     float residual_multiplier;       /* 0: 1 */
 };

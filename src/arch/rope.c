@@ -212,9 +212,13 @@ static we_status build_longrope(struct builder *b, const struct we_arch_source *
 static we_status read_config(struct builder *b, const struct we_arch_source *source, struct we_str *type)
 {
     float theta = b->config->default_theta != 0 ? b->config->default_theta : 10000;
-    we_status status = we_config_object(&source->config, "rope_scaling", source->arena, &b->scaling, b->error);
+    we_status status = we_config_object(&source->config, "rope_parameters", source->arena, &b->scaling, b->error);
+    const bool alone = b->config->parameters_only && b->scaling.json;
+    const struct we_config parameters = b->scaling;
+    if (status == WE_OK && !alone)
+        status = we_config_object(&source->config, "rope_scaling", source->arena, &b->scaling, b->error);
     if (status == WE_OK && b->scaling.json == NULL)
-        status = we_config_object(&source->config, "rope_parameters", source->arena, &b->scaling, b->error);
+        b->scaling = parameters;
     if (status == WE_OK && b->scaling.json && b->config->layer_type && we_json_get(b->scaling.json, b->config->layer_type)) {
         const struct we_config all = b->scaling;
         status = we_config_object(&all, b->config->layer_type, source->arena, &b->scaling, b->error);
@@ -226,7 +230,7 @@ static we_status read_config(struct builder *b, const struct we_arch_source *sou
         if (status == WE_OK)
             status = we_config_float(&b->scaling, "rope_theta", &theta, b->error);
     }
-    if (status == WE_OK)
+    if (status == WE_OK && !alone)
         status = we_config_float(&source->config, "rope_theta", &theta, b->error);
     if (status == WE_OK && !(theta > 0 && isfinite(theta)))
         status = we_error_set(b->error, WE_INVALID_FORMAT, "%s: rope_theta is %g, where a positive number was expected",

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+enum { LEAST_SLOTS = 2, SLOTS_SHARE = 4 }; /* for one sequence and for logits; no more of what is left than a quarter */
 enum { SMALLEST_CONTEXT = 512 }; /* positions that a model must have room for, unless its own context is shorter */
 
 static uint64_t pages_for(uint64_t positions)
@@ -31,6 +32,7 @@ struct we_load_options we_default_load_options(const struct we_decoder *decoder,
     return (struct we_load_options){
         .decoder = decoder,
         .layout = layout,
+        .num_slots = layout->slot_values ? LEAST_SLOTS : 0,
         .max_rows = WE_MAX_ROWS,
         .max_spans = WE_DEFAULT_SEQUENCES,
         .max_logit_rows = WE_MAX_LOGIT_ROWS,
@@ -51,14 +53,26 @@ we_status we_memory_scratch(const struct we_backend *backend, struct we_load_opt
     return status;
 }
 
+/* Slots for all sequences, and as many again for states that are kept, if there is room. */
+static we_status plan_slots(const struct we_backend *backend, struct we_load_options *load, uint64_t available,
+                            struct we_memory_plan *plan, struct we_error *error)
+{
+    load->num_slots = 0;
+    we_status status = we_memory_scratch(backend, load, &plan->scratch_bytes, error);
+    if (status != WE_OK || load->layout->slot_values == 0)
+        return status;
+    const uint64_t fixed = plan->weight_bytes + plan->scratch_bytes;
+    const uint64_t room = available > fixed ? (available - fixed) / SLOTS_SHARE / we_kv_slot_bytes(load->layout) : 0;
+    const uint64_t slots = 2 * (uint64_t)load->max_spans + 1;
+    load->num_slots = plan->num_slots = (uint32_t)(room < LEAST_SLOTS ? LEAST_SLOTS : room < slots ? room : slots);
+    return we_memory_scratch(backend, load, &plan->scratch_bytes, error);
+}
+
 we_status we_memory_plan(const char *path, uint64_t weight_bytes, uint32_t requested_context, uint64_t memory_limit,
                          const struct we_backend *backend, struct we_load_options *load, struct we_memory_plan *plan,
                          struct we_error *error)
 {
     *plan = (struct we_memory_plan){.weight_bytes = weight_bytes};
-    we_status status = we_memory_scratch(backend, load, &plan->scratch_bytes, error);
-    if (status != WE_OK)
-        return status;
     uint64_t position_bytes = we_kv_position_bytes(load->layout), page_bytes = position_bytes * WE_PAGE_POSITIONS;
     uint64_t available = we_memory_available();
     bool limited = memory_limit && (available == 0 || memory_limit < available);
@@ -66,6 +80,9 @@ we_status we_memory_plan(const char *path, uint64_t weight_bytes, uint32_t reque
         available = memory_limit;
     if (available == 0)
         available = UINT64_MAX / 2; /* not known: the system will tell */
+    we_status status = plan_slots(backend, load, available, plan, error);
+    if (status != WE_OK)
+        return status;
     uint64_t context = load->decoder->context_length ? load->decoder->context_length : WE_UNKNOWN_CONTEXT;
     uint64_t least = requested_context ? requested_context : context < SMALLEST_CONTEXT ? context : SMALLEST_CONTEXT;
     uint64_t fixed = weight_bytes + plan->scratch_bytes;

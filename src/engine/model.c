@@ -291,6 +291,7 @@ static we_status load(struct we_model *m, const struct we_model_options *options
         .decoder = &m->decoder,
         .layout = &m->layout,
         .num_pages = num_pages,
+        .num_slots = plan.num_slots,
         .context_length = plan.context_length,
         .max_rows = load_options.max_rows,
         .max_sequences = load_options.max_spans,

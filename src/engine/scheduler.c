@@ -55,6 +55,8 @@ we_status we_scheduler_new(const struct we_scheduler_options *options, struct we
     if (s == NULL)
         return we_error_memory(error, "the scheduler");
     s->options = *options;
+    if (options->layout->slot_values && s->options.max_sequences >= options->num_slots)
+        s->options.max_sequences = options->num_slots ? options->num_slots - 1 : 0; /* logits need one, too */
     uint32_t groups = options->layout->num_groups;
     s->tokens = calloc(options->max_rows, sizeof *s->tokens);
     s->spans = calloc(options->max_sequences, sizeof *s->spans);
@@ -73,7 +75,7 @@ we_status we_scheduler_new(const struct we_scheduler_options *options, struct we
     if (s->tokens == NULL || s->spans == NULL || s->members == NULL || s->page_tables == NULL)
         status = we_error_memory(error, "the scheduler");
     if (status == WE_OK)
-        status = we_kv_cache_init(&s->cache, options->layout, options->num_pages, error);
+        status = we_kv_cache_init(&s->cache, options->layout, options->num_pages, options->num_slots, error);
     if (status != WE_OK) {
         we_scheduler_free(s);
         return status;
@@ -276,8 +278,13 @@ static bool add_span(struct we_scheduler *s, struct we_sequence *q, struct we_ba
             return false;
         rows = end - q->computed;
     }
+    const uint32_t branch = q->table.branch_pages * WE_PAGE_POSITIONS;
+    if (branch > q->computed && branch - q->computed < rows) /* others may begin like this, too: the state is kept */
+        rows = branch - q->computed;
     struct we_error error;
     we_status status = we_kv_cache_extend(&s->cache, &q->table, q->computed + rows, &error);
+    if (status == WE_OK)
+        status = we_kv_cache_take_slot(&s->cache, &q->table, &error);
     if (status != WE_OK) {
         fail(q, status, &error);
         return true;
@@ -297,10 +304,26 @@ static bool add_span(struct we_scheduler *s, struct we_sequence *q, struct we_ba
         .phase = decode ? WE_PHASE_DECODE : WE_PHASE_PREFILL,
         .rope_mode = q->rope_mode,
         .num_logit_rows = q->batch_samples ? 1 : 0,
+        .state_in = q->table.slot,
+        .state_out = q->table.next_slot,
     };
     memcpy(s->tokens + batch->num_rows, q->tokens + q->computed, rows * sizeof *s->tokens);
     batch->num_rows += rows;
     return true;
+}
+
+/* Prompts that end in this batch save the state at their last page, so that another reply or the next prompt begins there. */
+static void save_states(struct we_scheduler *s, struct we_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->num_spans; i++) {
+        struct we_sequence *q = s->members[i];
+        const uint32_t pages = (q->num_tokens - 1) / WE_PAGE_POSITIONS, end = pages * WE_PAGE_POSITIONS;
+        if (s->spans[i].phase != WE_PHASE_PREFILL || !q->batch_samples || end <= q->computed ||
+            !we_kv_cache_take_save_slot(&s->cache, &q->table, pages))
+            continue;
+        s->spans[i].save_rows = end - q->computed;
+        s->spans[i].save_slot = q->table.save_slot;
+    }
 }
 
 /* The mutex is held. Decode comes first: it is short, and somebody watches it. */
@@ -314,9 +337,11 @@ static void build_batch(struct we_scheduler *s, struct we_batch *batch)
             if (q->finished || q->reserved_pages == 0 || is_prefill != (prefill == 1) || q->queue_count == WE_QUEUE_LENGTH)
                 continue;
             if (!add_span(s, q, batch))
-                return;
+                goto done;
         }
     }
+done:
+    save_states(s, batch);
 }
 
 static bool is_end_token(const struct we_sequence *q, uint32_t token)
@@ -365,7 +390,8 @@ static void deliver(struct we_scheduler *s, const struct we_batch *batch, const 
             fail(q, result->status, &result->error);
         } else {
             q->computed += q->batch_rows;
-            we_kv_cache_index(&s->cache, cache_salt(s, q->rope_mode), q->tokens, q->computed, &q->table);
+            const enum we_state_kind kind = q->num_tokens > q->prompt_length ? WE_STATE_OF_REPLY : WE_STATE_OF_PROMPT;
+            we_kv_cache_index(&s->cache, cache_salt(s, q->rope_mode), q->tokens, q->computed, kind, &q->table);
             if (q->batch_samples && pick_errors[i].status != WE_OK)
                 fail(q, pick_errors[i].status, &pick_errors[i]);
             else if (q->batch_samples)
@@ -478,6 +504,8 @@ static we_status logits_chunk(struct we_scheduler *s, enum we_phase phase, const
                               struct we_error *error)
 {
     we_status status = we_kv_cache_extend(&s->cache, table, position + rows, error);
+    if (status == WE_OK)
+        status = we_kv_cache_take_slot(&s->cache, table, error);
     if (status != WE_OK)
         return status;
     for (uint32_t g = 0; g < s->options.layout->num_groups; g++)
@@ -489,6 +517,8 @@ static we_status logits_chunk(struct we_scheduler *s, enum we_phase phase, const
         .phase = phase,
         .rope_mode = mode,
         .num_logit_rows = rows,
+        .state_in = table->slot,
+        .state_out = table->next_slot,
     };
     struct we_batch batch = {.tokens = ids + position, .num_rows = rows, .spans = s->spans, .num_spans = 1};
     uint64_t ticket;
@@ -496,6 +526,7 @@ static we_status logits_chunk(struct we_scheduler *s, enum we_phase phase, const
     if (status != WE_OK)
         return status;
     s->options.backend->poll(s->options.executor, result);
+    we_kv_cache_commit_state(&s->cache, table);
     if (result->status != WE_OK && error)
         *error = result->error;
     return result->status;

@@ -20,6 +20,7 @@ struct we_scheduler_options {
     const struct we_decoder *decoder;
     const struct we_kv_layout *layout;
     const uint32_t *num_pages;           /* (num_groups), as the executor was loaded with */
+    uint32_t num_slots;                  /* likewise; of sequences that run at the same time there are fewer */
     uint32_t context_length;             /* positions of a sequence */
     uint32_t max_rows, max_sequences, max_logit_rows; /* as the executor was loaded with */
 };

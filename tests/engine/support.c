@@ -47,6 +47,8 @@ const char *const model_names[] = {
     "llama-widths",
     "phi3-nvfp4",
     "phi3-widths",
+    "family-granitemoehybrid",
+    "family-qwen3_5",
     NULL,
 };
 

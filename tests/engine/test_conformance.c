@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NUM_PAGES = 24, MAX_ROWS = 512, MAX_SPANS = 4, MAX_LOGIT_ROWS = 192, MAX_GROUPS = 4 };
+enum { NUM_PAGES = 24, MAX_ROWS = 512, MAX_SPANS = 4, MAX_LOGIT_ROWS = 192, MAX_GROUPS = 4, NUM_SLOTS = 256 };
 
 /* A model loaded straight into an executor. */
 struct rig {
@@ -52,6 +52,7 @@ static void load_rig(struct rig *rig, const struct we_backend *backend, const ch
     struct we_load_options options = {.decoder = &rig->decoder,
                                       .layout = &rig->layout,
                                       .num_pages = rig->num_pages,
+                                      .num_slots = NUM_SLOTS,
                                       .max_rows = MAX_ROWS,
                                       .max_spans = MAX_SPANS,
                                       .max_logit_rows = MAX_LOGIT_ROWS,
@@ -97,12 +98,24 @@ static struct we_span make_span(const struct tables *tables, uint32_t position, 
         .position = position, .num_rows = rows, .page_tables = tables->groups, .phase = phase, .num_logit_rows = logit_rows};
 }
 
+/* The state after p positions lies in slot p, for whatever sequence was there last: what these tests go back to. */
+static void set_slots(struct we_span *span)
+{
+    const uint32_t end = span->position + span->num_rows;
+    assert_true(end < NUM_SLOTS);
+    span->state_in = span->position;
+    span->state_out = end;
+    span->save_rows = span->position % WE_PAGE_POSITIONS == 0 && span->num_rows > WE_PAGE_POSITIONS ? WE_PAGE_POSITIONS : 0;
+    span->save_slot = span->position + WE_PAGE_POSITIONS;
+}
+
 /* Runs spans whose rows are `tokens`, one after the other; the logits go to `logits` (may be NULL). */
 static void run_batch(struct rig *rig, const uint32_t *tokens, struct we_span *spans, uint32_t num_spans, float *logits)
 {
     struct we_batch batch = {.tokens = tokens, .spans = spans, .num_spans = num_spans};
     uint32_t logit_rows = 0;
     for (uint32_t i = 0; i < num_spans; i++) {
+        set_slots(&spans[i]);
         spans[i].first_row = batch.num_rows;
         batch.num_rows += spans[i].num_rows;
         logit_rows += spans[i].num_logit_rows;

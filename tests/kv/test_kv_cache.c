@@ -24,7 +24,7 @@ static uint32_t random_below(uint32_t n)
 static void open_cache(struct we_kv_cache *cache, uint32_t pages)
 {
     uint32_t num_pages[2] = {pages, pages};
-    assert_int_equal(we_kv_cache_init(cache, &layout, num_pages, NULL), WE_OK);
+    assert_int_equal(we_kv_cache_init(cache, &layout, num_pages, 0, NULL), WE_OK);
 }
 
 static void fill(uint32_t *tokens, uint32_t n, uint32_t seed)
@@ -46,7 +46,7 @@ static void shares_a_beginning(void **state)
     assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 4 * P, &a), 0);
     assert_int_equal(we_kv_cache_extend(&cache, &a, 3 * P + 1, NULL), WE_OK);
     assert_int_equal(a.num_pages, 4);
-    we_kv_cache_index(&cache, 0, tokens, 3 * P + 1, &a);
+    we_kv_cache_index(&cache, 0, tokens, 3 * P + 1, WE_STATE_OF_PROMPT, &a);
     assert_int_equal(cache.num_nodes, 3);
 
     /* At most num_tokens - 1 positions, in whole pages. */
@@ -80,14 +80,14 @@ static void evicts_the_longest_unused(void **state)
     uint32_t *const sequences[] = {one, two};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(we_kv_cache_extend(&cache, &table, 2 * P, NULL), WE_OK);
-        we_kv_cache_index(&cache, 0, sequences[i], 2 * P, &table);
+        we_kv_cache_index(&cache, 0, sequences[i], 2 * P, WE_STATE_OF_PROMPT, &table);
         we_page_table_clear(&table, &cache);
     }
     assert_int_equal(we_kv_cache_match(&cache, 0, one, 2 * P + 1, &table), 2 * P); /* `one` is now the younger */
     we_page_table_clear(&table, &cache);
     /* Three pages: the free one, and both of `two`; the leaf goes before its parent. */
     assert_int_equal(we_kv_cache_extend(&cache, &table, 3 * P, NULL), WE_OK);
-    we_kv_cache_index(&cache, 0, three, 3 * P, &table);
+    we_kv_cache_index(&cache, 0, three, 3 * P, WE_STATE_OF_PROMPT, &table);
     we_page_table_clear(&table, &cache);
     assert_int_equal(we_kv_cache_match(&cache, 0, two, 2 * P + 1, &table), 0);
     assert_int_equal(we_kv_cache_match(&cache, 0, one, 2 * P + 1, &table), 2 * P);
@@ -149,7 +149,7 @@ static void random_sequences_find_their_own_contents(void **state)
                 for (int g = 0; g < 2; g++)
                     content[g][tables[s].pages[g][p / P]][p % P] = tokens[s][p] + 10000 * (s % 2);
             lengths[s] = n;
-            we_kv_cache_index(&cache, s % 2, tokens[s], n, &tables[s]);
+            we_kv_cache_index(&cache, s % 2, tokens[s], n, WE_STATE_OF_PROMPT, &tables[s]);
         } else {
             for (uint32_t p = 0; p < lengths[s]; p++) /* nobody wrote into them */
                 assert_int_equal(content[0][tables[s].pages[0][p / P]][p % P], tokens[s][p] + 10000 * (s % 2));

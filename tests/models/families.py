@@ -167,11 +167,14 @@ def gemma3(rng, unit):
     return {"text_config": text, "vocab_size": text.pop("vocab_size")}
 
 
-def granite(rng, unit):
-    return usual(rng, unit) | tie(rng) | {
+def multipliers(rng):
+    return {
         "logits_scaling": round(float(rng.uniform(1, 9)), 3), "attention_multiplier": round(float(rng.uniform(0.05, 0.5)), 4),
-        "embedding_multiplier": round(float(rng.uniform(1, 12)), 3), "residual_multiplier": round(float(rng.uniform(0.2, 1)), 3),
-        "attention_bias": chance(rng), "mlp_bias": chance(rng)}
+        "embedding_multiplier": round(float(rng.uniform(1, 12)), 3), "residual_multiplier": round(float(rng.uniform(0.2, 1)), 3)}
+
+
+def granite(rng, unit):
+    return usual(rng, unit) | tie(rng) | multipliers(rng) | {"attention_bias": chance(rng), "mlp_bias": chance(rng)}
 
 
 def minicpm(rng, unit):
@@ -461,11 +464,129 @@ def lfm2_moe(rng, unit):
         "num_dense_layers": int(rng.integers(0, 2)), "routed_scaling_factor": round(float(rng.uniform(0.5, 2)), 2)}
 
 
+# ---- mixers with a state ----
+
+
+def delta(rng, unit, config):
+    """Sizes of gated delta: all heads' values together are a multiple of the unit."""
+    keys = int(rng.integers(1, MOST["kv"] + 1))
+    heads = keys * int(rng.integers(1, MOST["repeat"] + 1))
+    values = int(pick(rng, *(n for n in (4, 8, 12, 16, 20, 24, 32, 40, 48, 64) if n <= MOST["head_dim"])))
+    while heads * values % unit:
+        values += 4
+    count = config["num_hidden_layers"] = int(rng.integers(2, MOST["layers"] + 2))
+    return {"linear_num_value_heads": heads, "linear_num_key_heads": keys,
+            "linear_key_head_dim": int(pick(rng, 16, 20, 32, 36, 64)),  # with fewer, rounding grows until it looks like a difference
+            "linear_value_head_dim": values, "linear_conv_kernel_dim": int(rng.integers(2, 6)),
+            "full_attention_interval": int(rng.integers(2, min(4, count) + 1))}
+
+
+def rotary_share(rng, config):
+    return float(pick(rng, *(share for share in (0.25, 0.5, 1.0) if int(head_dim(config) * share) % 2 == 0)))
+
+
+def qwen3_next(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | tie(rng) | experts(rng)
+    config |= delta(rng, unit, config)
+    config |= {"partial_rotary_factor": rotary_share(rng, config), "attention_bias": chance(rng, 0.3), "norm_topk_prob": chance(rng),
+               "decoder_sparse_step": int(rng.integers(1, 3)), "moe_intermediate_size": few(rng, unit),
+               "shared_expert_intermediate_size": few(rng, unit),
+               "mlp_only_layers": [i for i in range(config["num_hidden_layers"]) if chance(rng, 0.2)]}
+    config["rope_scaling"] = scaling(rng, config, ("linear", "llama3", "yarn"),
+                                     values=int(config["head_dim"] * config["partial_rotary_factor"]))
+    return config
+
+
+def qwen3_5_text(rng, unit):
+    config = usual(rng, unit, True, kinds=()) | tie(rng) | {"attention_bias": chance(rng, 0.3)}
+    config |= delta(rng, unit, config)
+    base = config.pop("rope_theta")
+    if chance(rng, 0.8):
+        config["rope_parameters"] = {"rope_type": "default", "mrope_section": [1, 1, 0], "rope_theta": base,
+                                     "partial_rotary_factor": rotary_share(rng, config)}
+    if chance(rng, 0.3):
+        config["rope_theta"] = theta(rng)  # which does not count
+    return config
+
+
+def nested(config, model_type):
+    """Under text_config, as models of several kinds of input have it."""
+    return {"text_config": config | {"model_type": model_type}} | {k: config[k] for k in ("tie_word_embeddings", "vocab_size")}
+
+
+def qwen3_5(rng, unit):
+    config = qwen3_5_text(rng, unit)
+    return nested(config, "qwen3_5_text") if chance(rng, 0.7) else config
+
+
+def qwen3_5_moe(rng, unit):
+    config = qwen3_5_text(rng, unit) | experts(rng)
+    config |= {"moe_intermediate_size": few(rng, unit), "shared_expert_intermediate_size": few(rng, unit)}
+    if chance(rng):
+        config["norm_topk_prob"] = chance(rng)
+    return nested(config, "qwen3_5_moe_text") if chance(rng, 0.7) else config
+
+
+def mamba(rng, unit):
+    """Heads, values, groups, state and positions of Mamba 2."""
+    groups = int(rng.integers(1, MOST["kv"] + 1))
+    heads = groups * int(rng.integers(1, MOST["repeat"] + 1))
+    values = int(pick(rng, *(n for n in (4, 8, 12, 16, 20, 24, 32, 40, 48, 64) if n <= MOST["head_dim"])))
+    while heads * values % unit:
+        values += 4
+    return heads, values, groups, 4 * int(rng.integers(1, 9)), int(rng.integers(2, 6))
+
+
+def nemotron_h(rng, unit):
+    config = sizes(rng, unit, True)
+    heads, values, groups, state, taps = mamba(rng, unit)
+    kinds = ["M", "*"] + [pick(rng, "M", "*", "-", "E") for _ in range(int(rng.integers(1, MOST["layers"] + 3)))]
+    kinds = [str(kinds[i]) for i in rng.permutation(len(kinds))]
+    names = {"M": ("mamba", "linear_attention"), "*": ("attention", "full_attention"), "-": ("mlp",), "E": ("moe",)}
+    del config["num_hidden_layers"]
+    config |= [{"hybrid_override_pattern": "".join(kinds), "num_hidden_layers": len(kinds)},
+               {"hybrid_override_pattern": kinds}, {"layers_block_type": [str(pick(rng, *names[k])) for k in kinds]},
+               ][int(rng.integers(3))]
+    config |= {"mamba_num_heads": heads, "mamba_head_dim": values, "n_groups": groups, "ssm_state_size": state,
+               "conv_kernel": taps, "mamba_proj_bias": chance(rng, 0.3), "mlp_bias": chance(rng, 0.3),
+               "attention_bias": chance(rng, 0.3), "use_bias": chance(rng), "use_conv_bias": chance(rng),
+               "layer_norm_epsilon": 1e-5, "moe_intermediate_size": few(rng, unit), "norm_topk_prob": chance(rng),
+               "moe_shared_expert_intermediate_size": few(rng, unit),
+               "routed_scaling_factor": round(float(rng.uniform(0.5, 2.5)), 2)}
+    config |= grouped(rng)
+    if chance(rng):
+        config["n_shared_experts"] = 1
+    if chance(rng):
+        config["time_step_limit"] = [round(float(rng.uniform(0, 0.2)), 3), float(pick(rng, 0.7, 2.0, 100.0))]
+    return config
+
+
+def granitemoehybrid(rng, unit):
+    config = usual(rng, unit, kinds=()) | tie(rng)
+    heads, values, groups, state, taps = mamba(rng, unit)
+    count = config["num_hidden_layers"] = int(rng.integers(2, MOST["layers"] + 3))
+    types = [str(pick(rng, "mamba", "mamba", "attention")) for _ in range(count)]
+    types[int(rng.integers(count))] = "mamba"
+    config |= {"layer_types": types, "mamba_n_heads": heads, "mamba_d_head": values, "mamba_n_groups": groups,
+               "mamba_d_state": state, "mamba_d_conv": taps, "mamba_proj_bias": chance(rng, 0.3),
+               "mamba_conv_bias": chance(rng), "attention_bias": chance(rng, 0.3), "mlp_bias": chance(rng, 0.3),
+               "position_embedding_type": str(pick(rng, "rope", "nope"))} | multipliers(rng)
+    if chance(rng, 0.6):
+        config |= {"num_local_experts": experts(rng)["num_experts"], "shared_intermediate_size": few(rng, unit)}
+        config["num_experts_per_tok"] = int(rng.integers(1, config["num_local_experts"] + 1))
+    if chance(rng, 0.3):
+        config["rope_parameters"] = {"rope_theta": theta(rng)}
+    if chance(rng, 0.3):
+        config["time_step_limit"] = [round(float(rng.uniform(0, 0.2)), 3), float(pick(rng, 0.7, 2.0))]
+    return config
+
+
 FAMILIES = {f.__name__: f for f in (
     llama, smollm3, phi3, qwen2, qwen3, mimo, gemma, gemma2, gemma3_text, gemma3, granite, minicpm, olmo, olmo2, olmo3, exaone4,
     cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
     phi, ministral3, mistral3, mixtral, qwen2_moe, qwen3_moe, phimoe, gpt_oss, olmoe, granitemoe, glm4_moe, dots1, ernie4_5_moe,
-    bailing_moe, minimax, lfm2, lfm2_moe)} | {"mistral": llama}
+    bailing_moe, minimax, lfm2, lfm2_moe, qwen3_next, qwen3_5, qwen3_5_moe,
+    nemotron_h, granitemoehybrid)} | {"mistral": llama}
 
 
 def config(name, rng, unit):

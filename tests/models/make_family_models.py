@@ -14,7 +14,7 @@ import make_models
 import tiny
 
 ROWS = (0, 66, 99)
-SEEDS = {"stablelm": 3, "smollm3": 4}  # other seeds, for models that show more of their family
+SEEDS = {"stablelm": 3, "smollm3": 4, "granitemoehybrid": 17, "nemotron_h": 7}  # other seeds, for models that show more of their family
 PARTLY_DENSE = ("bailing_moe", "dots1", "ernie4_5_moe", "glm4_moe", "qwen3_moe")  # two layers: they have both kinds
 
 

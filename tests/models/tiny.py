@@ -72,6 +72,8 @@ def _weight(rng, name, shape, config):
         return (config["model_type"] not in AROUND_ZERO) + 0.2 * noise
     if leaf[-1] == "bias":
         return 0.3 * noise
+    if leaf[-1] in ("A_log", "dt_bias", "D"):
+        return {"A_log": 0.0, "dt_bias": -0.5, "D": 1.0}[leaf[-1]] + 0.8 * noise
     if leaf[-1] == "sinks":
         return noise
     if leaf[-1].endswith("_bias"):

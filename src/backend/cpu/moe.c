@@ -233,7 +233,9 @@ static uint32_t add_shared(const struct we_cpu_worker *w, const struct we_cpu_bl
         return m->num_groups;
     for (uint32_t s = 0; s < w->rows->num_sets; s++) {
         const struct we_cpu_set *set = &w->rows->sets[s];
-        const enum we_cpu_form forms[] = {b->shared_gate_proj.form[set->phase], b->shared_up.form[set->phase],
+        const bool gated = b->shared_gate_proj.linear != NULL;
+        const struct we_cpu_matrix *first = gated ? &b->shared_gate_proj : &b->shared_up;
+        const enum we_cpu_form forms[] = {first->form[set->phase], b->shared_up.form[set->phase],
                                           b->shared_down.form[set->phase]};
         const uint32_t widths[] = {e->plan.hidden.width, e->plan.hidden.width, b->shared_up.linear->rows};
         const uint8_t *x[3];
@@ -242,8 +244,8 @@ static uint32_t add_shared(const struct we_cpu_worker *w, const struct we_cpu_bl
             x[i] = (i < 2 ? &e->x : &e->inner_x)->x[forms[i]] +
                    we_cpu_place(set, kernels->block_rows) * kernels->row_bytes(widths[i]);
         }
-        m->ups[m->num_groups + s] = (struct we_cpu_product){.matrix = &b->shared_gate_proj,
-                                                            .second = &b->shared_up,
+        m->ups[m->num_groups + s] = (struct we_cpu_product){.matrix = first,
+                                                            .second = gated ? &b->shared_up : NULL,
                                                             .form = forms[0],
                                                             .second_form = forms[1],
                                                             .x = x[0],

@@ -246,12 +246,14 @@ static we_status plan_shared_experts(const struct we_load_options *options, stru
     if ((unsigned)f->activation >= WE_ACTIVATION_COUNT)
         return we_error_set(error, WE_UNSUPPORTED, "the CPU back-end has no activation function of kind %d",
                             (int)f->activation);
-    if ((status = make_matrix(options, plan, &b->shared_gate_proj, &f->gate_proj, inner, hidden, "gate_proj", error)) !=
-            WE_OK ||
+    if ((f->gate_proj.data &&
+         (status = make_matrix(options, plan, &b->shared_gate_proj, &f->gate_proj, inner, hidden, "gate_proj", error)) !=
+             WE_OK) ||
         (status = make_matrix(options, plan, &b->shared_up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->shared_down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK)
         return status;
-    want(plan, &b->shared_gate_proj, plan->hidden_forms);
+    if (b->shared_gate_proj.linear)
+        want(plan, &b->shared_gate_proj, plan->hidden_forms);
     want(plan, &b->shared_up, plan->hidden_forms);
     want(plan, &b->shared_down, plan->inner_forms);
     widen(&plan->inner, inner);
