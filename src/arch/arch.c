@@ -2,6 +2,12 @@
 
 #include <stdlib.h>
 
+static const struct we_text_member gemma3_members[] = {{"vocab_size", "262208", true},
+                                                       {"num_attention_heads", "8", false},
+                                                       {"num_key_value_heads", "4", false},
+                                                       {NULL, NULL, false}};
+static const struct we_text_member mistral3_members[] = {{"tie_word_embeddings", "false", false}, {NULL, NULL, false}};
+
 /* model_type -> family. Aliases are those of mlx-lm. */
 const struct we_model_type we_model_types[] = {
     {"bailing_moe", &we_family_bailing_moe, NULL},
@@ -13,7 +19,7 @@ const struct we_model_type we_model_types[] = {
     {"exaone4", &we_family_exaone4, NULL},
     {"gemma", &we_family_gemma, NULL},
     {"gemma2", &we_family_gemma2, NULL},
-    {"gemma3", &we_family_gemma3, we_text_part_gemma3},
+    {"gemma3", &we_family_gemma3, we_text_part_gemma3, gemma3_members},
     {"gemma3_text", &we_family_gemma3_text, NULL},
     {"glm4", &we_family_glm4, NULL},
     {"glm4_moe", &we_family_glm4_moe, NULL},
@@ -29,14 +35,14 @@ const struct we_model_type we_model_types[] = {
     {"lfm2", &we_family_lfm2, NULL},
     {"lfm2_moe", &we_family_lfm2_moe, NULL},
     {"llama", &we_family_llama, NULL},
-    {"llava", &we_family_llama, we_text_part_mistral3},
+    {"llava", &we_family_llama, we_text_part_mistral3, mistral3_members},
     {"mimo", &we_family_mimo, NULL},
     {"minicpm", &we_family_minicpm, NULL},
     {"minimax", &we_family_minimax, NULL},
     {"minimax_m2", &we_family_minimax, NULL},
     {"ministral3", &we_family_ministral3, NULL},
     {"mistral", &we_family_llama, NULL},
-    {"mistral3", &we_family_ministral3, we_text_part_mistral3},
+    {"mistral3", &we_family_ministral3, we_text_part_mistral3, mistral3_members},
     {"mixtral", &we_family_mixtral, NULL},
     {"nemotron", &we_family_nemotron, NULL},
     {"nemotron_h", &we_family_nemotron_h, NULL},
@@ -146,9 +152,10 @@ static we_status find_family(const struct we_model_type *type, struct we_arch_so
     return WE_OK;
 }
 
-/* `bindings` are the caller's, to be released with free_bindings; *family is set if the model_type is known. */
-static we_status describe(const struct we_arch_source *source, const struct we_family **family, struct we_bindings *bindings,
-                          struct we_decoder *decoder, struct we_error *error)
+/* `bindings` are the caller's, to be released with free_bindings; *row and *family are set if the model_type is known. */
+static we_status describe(const struct we_arch_source *source, const struct we_model_type **row,
+                          const struct we_family **family, struct we_bindings *bindings, struct we_decoder *decoder,
+                          struct we_error *error)
 {
     *decoder = (struct we_decoder){0};
     struct we_str model_type;
@@ -166,6 +173,7 @@ static we_status describe(const struct we_arch_source *source, const struct we_f
     decoder->model_type = type->name;
     decoder->fingerprint = fingerprint(source->weights);
     build.status = find_family(type, &bound, &build, error);
+    *row = type;
     *family = build.family;
     we_build_begin(&build);
     if (build.status == WE_OK)
@@ -181,9 +189,10 @@ static void free_bindings(struct we_bindings *bindings)
 
 we_status we_arch_describe(const struct we_arch_source *source, struct we_decoder *decoder, struct we_error *error)
 {
+    const struct we_model_type *row = NULL;
     const struct we_family *family = NULL;
     struct we_bindings bindings = {0};
-    we_status status = describe(source, &family, &bindings, decoder, error);
+    we_status status = describe(source, &row, &family, &bindings, decoder, error);
     free_bindings(&bindings);
     return status;
 }
@@ -212,15 +221,17 @@ static void list_tensors(const struct we_safetensors *weights, const struct we_b
 
 we_status we_arch_tensors(const struct we_arch_source *source, struct we_model_tensors *tensors, struct we_error *error)
 {
+    const struct we_model_type *row = NULL;
     const struct we_family *family = NULL;
     struct we_bindings bindings = {0};
     struct we_decoder decoder;
     *tensors = (struct we_model_tensors){0};
-    we_status status = describe(source, &family, &bindings, &decoder, error);
+    we_status status = describe(source, &row, &family, &bindings, &decoder, error);
     if (status == WE_OK) {
         tensors->num_layers = decoder.num_layers;
         tensors->quant_predicate = family->quant_predicate;
         tensors->keeps_dtype = family->keeps_dtype;
+        tensors->text_members = row->text_members;
         tensors->list = we_arena_array(source->arena, we_safetensors_count(source->weights), sizeof *tensors->list);
         if (tensors->list)
             list_tensors(source->weights, &bindings, tensors);

@@ -39,6 +39,7 @@ struct we_model_type {
      * *keys its defaults, as the outer config changes them; NULL after an error. Absent: the config itself is the family's. */
     const struct we_family *(*text_part)(const struct we_config *outer, const struct we_config *text, struct we_keys *keys,
                                          struct we_error *error);
+    const struct we_text_member *text_members; /* for those who convert: see struct we_model_tensors */
 };
 /* Sorted by name; ended by a NULL name. */
 extern const struct we_model_type we_model_types[];

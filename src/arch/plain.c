@@ -63,6 +63,10 @@ static void describe_helium(struct we_build *b)
 {
     struct we_rope_config config = we_usual_rope(b, b->c.head_dim);
     config.unscaled = config.interleaved = true;
+    /* mlx-lm's class has a head whatever the config says, and keeps it where the embedding is used in its place. */
+    struct we_linear unused;
+    if (b->c.tie_word_embeddings && we_bind_exists(b->source, "lm_head", "weight"))
+        we_build_linear(b, "lm_head", b->c.vocab_size, b->c.hidden_size, false, &unused);
     describe(b, &config, (struct biases){b->c.attention_bias, false, b->c.mlp_bias});
 }
 

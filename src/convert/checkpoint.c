@@ -11,7 +11,7 @@ struct origin {
     const struct we_safetensors *set;
     const struct we_model_tensor *source;
     const struct we_quantizer *quantizer;
-    const struct we_stack *stack; /* or NULL */
+    const struct we_remade *weight, *scales, *biases; /* NULL: what stands in the file as it is, or is not there */
     bool dequantise;
 };
 
@@ -24,115 +24,139 @@ static uint64_t source_row_bytes(const struct we_model_tensor *source, uint64_t 
     return source->quant.mode == WE_QUANT_NONE ? in * we_dtype_size(source->tensor->dtype) : in / 8 * source->quant.bits;
 }
 
+/* Rows that stand one after the other, in the file or in pieces of it. */
+struct run {
+    const unsigned char *data, *scales, *biases; /* of the first row */
+    uint64_t count;
+};
+
+static const unsigned char *find_part(const struct we_tensor *tensor, const struct we_remade *remade, uint64_t row_bytes,
+                                      uint64_t first, uint64_t *count)
+{
+    const unsigned char *data = (const unsigned char *)tensor->data + (remade ? 0 : first * row_bytes);
+    if (remade)
+        *count = we_remade_rows(remade, first, *count, &data);
+    return data;
+}
+
+static struct run find_run(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count)
+{
+    const struct we_model_tensor *source = o->source;
+    struct run run = {.count = count};
+    run.data = find_part(source->tensor, o->weight, source_row_bytes(source, w->in), first, &run.count);
+    if (source->quant.mode == WE_QUANT_NONE)
+        return run;
+    const uint64_t groups = w->in / source->quant.group_size;
+    if (source->scales)
+        run.scales = find_part(source->scales, o->scales, groups * we_dtype_size(source->scales->dtype), first, &run.count);
+    if (source->biases)
+        run.biases = find_part(source->biases, o->biases, groups * we_dtype_size(source->biases->dtype), first, &run.count);
+    return run;
+}
+
 /* As mlx does it: scales and biases in their new type, then the weights, which for the small floats are bfloat16. */
-static bool dequantise(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out)
+static bool dequantise(const struct origin *o, const struct we_weight *w, const struct run *run, unsigned char *out)
 {
     enum { GROUPS = 64 };
     const struct we_model_tensor *source = o->source;
     struct we_quant quant = source->quant;
     bool affine = quant.mode == WE_QUANT_AFFINE, fits = true;
-    uint64_t groups = w->in / quant.group_size * count, group_bytes = (uint64_t)quant.group_size / 8 * quant.bits;
-    uint64_t at = w->in / quant.group_size * first;
+    uint64_t groups = w->in / quant.group_size * run->count, group_bytes = (uint64_t)quant.group_size / 8 * quant.bits;
     unsigned char scales[GROUPS * 4], biases[GROUPS * 4];
     size_t size = affine ? we_dtype_size(source->scales->dtype) : 1;
-    for (uint64_t g = 0; g < groups; g += GROUPS, at += GROUPS) {
+    for (uint64_t g = 0; g < groups; g += GROUPS) {
         uint64_t n = groups - g < GROUPS ? groups - g : GROUPS;
-        const unsigned char *from = (const unsigned char *)source->scales->data + at * size, *from_biases = NULL;
+        const unsigned char *from = run->scales + g * size;
         if (affine) {
-            from_biases = (const unsigned char *)source->biases->data + at * size;
             fits = o->quantizer->cast(from, source->scales->dtype, n, scales, w->dtype) && fits;
-            fits = o->quantizer->cast(from_biases, source->scales->dtype, n, biases, w->dtype) && fits;
+            fits = o->quantizer->cast(run->biases + g * size, source->scales->dtype, n, biases, w->dtype) && fits;
         }
-        o->quantizer->dequantize(quant, (const unsigned char *)source->tensor->data + at * group_bytes, affine ? scales : from,
-                                 affine ? biases : NULL, affine ? w->dtype : WE_U8, n * quant.group_size,
+        o->quantizer->dequantize(quant, run->data + g * group_bytes, affine ? scales : from, affine ? biases : NULL,
+                                 affine ? w->dtype : WE_U8, n * quant.group_size,
                                  out + g * quant.group_size * we_dtype_size(w->dtype), w->dtype);
     }
     return fits;
 }
 
 /* Quantised before and after: the packed weights stay, affine scales and biases may change their type. */
-static bool copy_quantised(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count,
-                           unsigned char *out, unsigned char *scales, unsigned char *biases)
+static bool copy_quantised(const struct origin *o, const struct we_weight *w, const struct run *run, unsigned char *out,
+                           unsigned char *scales, unsigned char *biases)
 {
-    const struct we_model_tensor *source = o->source;
-    uint64_t row = we_weight_row_bytes(w), groups = w->in / w->quant.group_size;
-    memcpy(out, (const unsigned char *)source->tensor->data + first * row, count * row);
+    uint64_t groups = run->count * (w->in / w->quant.group_size);
+    memcpy(out, run->data, run->count * we_weight_row_bytes(w));
     if (w->quant.mode != WE_QUANT_AFFINE) {
-        memcpy(scales, (const unsigned char *)source->scales->data + first * groups, count * groups);
+        memcpy(scales, run->scales, groups);
         return true;
     }
-    enum we_dtype from = source->scales->dtype;
-    size_t offset = first * groups * we_dtype_size(from);
-    bool fits =
-        o->quantizer->cast((const unsigned char *)source->scales->data + offset, from, count * groups, scales, w->dtype);
-    return o->quantizer->cast((const unsigned char *)source->biases->data + offset, from, count * groups, biases, w->dtype) &&
-           fits;
+    enum we_dtype from = o->source->scales->dtype;
+    bool fits = o->quantizer->cast(run->scales, from, groups, scales, w->dtype);
+    return o->quantizer->cast(run->biases, from, groups, biases, w->dtype) && fits;
 }
 
-/* `count` rows of plain values, which stand one after the other. */
-static bool make_plain(const struct origin *o, const struct we_weight *w, const unsigned char *data, uint64_t count,
-                       unsigned char *out, unsigned char *scales, unsigned char *biases)
+/* Plain values. */
+static bool make_plain(const struct origin *o, const struct we_weight *w, const struct run *run, unsigned char *out,
+                       unsigned char *scales, unsigned char *biases)
 {
     enum we_dtype from = o->source->tensor->dtype;
     if (w->quant.mode == WE_QUANT_NONE)
-        return o->quantizer->cast(data, from, count * w->in, out, w->dtype);
-    o->quantizer->quantize(w->quant, data, from, w->dtype, count * w->in, out, scales, biases);
+        return o->quantizer->cast(run->data, from, run->count * w->in, out, w->dtype);
+    o->quantizer->quantize(w->quant, run->data, from, w->dtype, run->count * w->in, out, scales, biases);
     if (w->dtype != WE_F16 || from == WE_F16 || w->quant.mode != WE_QUANT_AFFINE)
         return true;
     bool fits = true; /* a value that became infinite has made its scale so */
-    for (uint64_t i = 0; i < count * w->in / w->quant.group_size; i++)
+    for (uint64_t i = 0; i < run->count * w->in / w->quant.group_size; i++)
         fits = fits && isfinite(we_load_float(scales, w->dtype, i)) && isfinite(we_load_float(biases, w->dtype, i));
     return fits;
 }
 
-/* Rows from `first` on that lie in one piece of the file: their number, at most `count`, and where they are. */
-static uint64_t find_rows(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count,
-                          const unsigned char **data)
+static bool make_run(const struct origin *o, const struct we_weight *w, const struct run *run, unsigned char *out,
+                     unsigned char *scales, unsigned char *biases)
 {
-    uint64_t row = source_row_bytes(o->source, w->in), each = o->stack ? w->rows / o->stack->count : w->rows;
-    const struct we_tensor *tensor = o->stack ? o->stack->pieces[first / each] : o->source->tensor;
-    *data = (const unsigned char *)tensor->data + first % each * row;
-    return count < each - first % each ? count : each - first % each;
+    if (o->dequantise)
+        return dequantise(o, w, run, out);
+    if (o->source->quant.mode != WE_QUANT_NONE)
+        return copy_quantised(o, w, run, out, scales, biases);
+    return make_plain(o, w, run, out, scales, biases);
 }
 
 static bool make_rows(const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out, unsigned char *scales,
                       unsigned char *biases)
 {
-    const struct origin *o = w->from;
-    const struct we_model_tensor *source = o->source;
-    if (o->dequantise)
-        return dequantise(o, w, first, count, out);
-    if (source->quant.mode != WE_QUANT_NONE)
-        return copy_quantised(o, w, first, count, out, scales, biases);
     bool fits = true;
     for (uint64_t done = 0; done < count;) {
-        const unsigned char *data;
-        uint64_t n = find_rows(o, w, first + done, count - done, &data);
-        fits = make_plain(o, w, data, n, out + done * we_weight_row_bytes(w),
-                          scales ? scales + done * we_weight_scale_row_bytes(w) : NULL,
-                          biases ? biases + done * we_weight_bias_row_bytes(w) : NULL) &&
+        const struct run run = find_run(w->from, w, first + done, count - done);
+        fits = make_run(w->from, w, &run, out + done * we_weight_row_bytes(w),
+                        scales ? scales + done * we_weight_scale_row_bytes(w) : NULL,
+                        biases ? biases + done * we_weight_bias_row_bytes(w) : NULL) &&
                fits;
-        done += n;
+        done += run.count;
     }
     return fits;
 }
 
+static void release_part(const struct origin *o, const struct we_tensor *tensor, const struct we_remade *remade)
+{
+    if (tensor && remade == NULL)
+        we_safetensors_release(o->set, tensor->data, tensor->size);
+    for (uint32_t i = 0; remade && i < remade->count; i++)
+        we_safetensors_release(o->set, remade->pieces[i]->data, remade->pieces[i]->size);
+}
+
+/* Rows by themselves may be less than a page, so at the end of a weight all of it is released once more. */
 static void release_rows(const struct we_weight *w, uint64_t first, uint64_t count)
 {
     const struct origin *o = w->from;
-    const struct we_model_tensor *source = o->source;
-    for (uint64_t done = 0; done < count;) {
-        const unsigned char *data;
-        uint64_t n = find_rows(o, w, first + done, count - done, &data);
-        we_safetensors_release(o->set, data, n * source_row_bytes(source, w->in));
-        done += n;
+    const uint64_t row_bytes = source_row_bytes(o->source, w->in);
+    for (uint64_t done = 0, n; done < count; done += n) {
+        n = count - done;
+        const unsigned char *data = find_part(o->source->tensor, o->weight, row_bytes, first + done, &n);
+        we_safetensors_release(o->set, data, n * row_bytes);
     }
     if (first + count < w->rows)
         return;
-    if (source->scales)
-        we_safetensors_release(o->set, source->scales->data, source->scales->size);
-    if (source->biases)
-        we_safetensors_release(o->set, source->biases->data, source->biases->size);
+    release_part(o, o->weight ? o->source->tensor : NULL, o->weight);
+    release_part(o, o->source->scales, o->scales);
+    release_part(o, o->source->biases, o->biases);
 }
 
 static const struct we_weight_maker maker = {make_rows, release_rows};
@@ -191,7 +215,9 @@ static int compare_places(const void *a, const void *b)
     int files = strcmp(x->file, y->file);
     if (files != 0)
         return files;
-    return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : (uintptr_t)x->data > (uintptr_t)y->data;
+    if (x->data != y->data)
+        return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : 1;
+    return we_str_compare(x->name, y->name); /* parts of one tensor */
 }
 
 static bool is_weight(const struct we_model_tensor *t)
@@ -254,7 +280,12 @@ static we_status plan_weight(struct planner *p, const struct we_model_tensor *so
     if (name.length > LONGEST_NAME || memchr(name.data, '\0', name.length))
         return we_error_set(p->error, WE_UNSUPPORTED, "%s: the name of the tensor '%.*s' is too long, or holds a NUL",
                             source->tensor->file, WE_STR_ARG(name));
-    *origin = (struct origin){c->set, source, p->quantizer, we_checkpoint_stack(c, name), false};
+    *origin = (struct origin){.set = c->set, .source = source, .quantizer = p->quantizer};
+    origin->weight = we_remake_find(&c->remake, name);
+    if (source->scales)
+        origin->scales = we_remake_find(&c->remake, source->scales->name);
+    if (source->biases)
+        origin->biases = we_remake_find(&c->remake, source->biases->name);
     *w = (struct we_weight){.name = copy, .quant = source->quant, .maker = &maker, .from = origin};
     shape_of(source, w);
     bool quantised = source->quant.mode != WE_QUANT_NONE;

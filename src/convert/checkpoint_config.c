@@ -75,10 +75,56 @@ static void write_value(struct we_buf *out, const struct we_json *value, uint32_
     }
 }
 
-/* The block with the new entries: that of the model as it was, or a new one. */
-static void write_quantization(struct we_buf *out, const struct we_json *old, const struct we_new_model *model)
+static const struct we_text_member *find_member(const struct we_text_member *members, struct we_str key)
 {
-    if (old) {
+    for (; members && members->key; members++)
+        if (we_str_equal_c(key, members->key))
+            return members;
+    return NULL;
+}
+
+static void write_text_member(struct we_buf *out, const struct we_checkpoint *c, const struct we_text_member *member)
+{
+    const struct we_json *outer = member->from_outer ? we_json_get(c->config.json, member->key) : NULL;
+    if (outer)
+        write_value(out, outer, 2);
+    else
+        we_buf_append_c(out, member->value);
+}
+
+/* text_config, with what mlx-lm's class of the model writes into it: new members at its end. */
+static void write_text_config(struct we_buf *out, const struct we_checkpoint *c, const struct we_json *text)
+{
+    const struct we_text_member *members = c->tensors.text_members;
+    we_buf_append_byte(out, '{');
+    size_t count = 0;
+    for (size_t i = 0; i < text->count; i++) {
+        const struct we_text_member *member = find_member(members, text->keys[i]);
+        we_buf_append_c(out, count++ ? ",\n        " : "\n        ");
+        we_json_write_string(out, text->keys[i], true);
+        we_buf_append_c(out, ": ");
+        if (member && member->from_outer)
+            write_text_member(out, c, member);
+        else
+            write_value(out, &text->items[i], 2);
+    }
+    for (; members && members->key; members++) {
+        if (we_json_get(text, members->key))
+            continue;
+        we_buf_append_c(out, count++ ? ",\n        " : "\n        ");
+        we_json_write_string(out, we_str_c(members->key), true);
+        we_buf_append_c(out, ": ");
+        write_text_member(out, c, members);
+    }
+    we_buf_append_c(out, count ? "\n    }" : "}");
+}
+
+/* The block with the new entries: that of the model as it was, or a new one; also where the old one is not MLX's own, but names
+ * the method that a mode of MLX's is. */
+static void write_quantization(struct we_buf *out, const struct we_json *old, struct we_quant quant,
+                               const struct we_new_model *model)
+{
+    if (old && we_json_get(old, "group_size")) {
         we_buf_append_byte(out, '{');
         for (size_t i = 0; i < old->count; i++) {
             we_buf_append_c(out, i ? ",\n        " : "\n        ");
@@ -87,8 +133,8 @@ static void write_quantization(struct we_buf *out, const struct we_json *old, co
             write_value(out, &old->items[i], 2);
         }
     } else {
-        we_buf_printf(out, "{\n        \"group_size\": %u,\n        \"bits\": %u,\n        \"mode\": \"%s\"",
-                      model->quant.group_size, model->quant.bits, we_quant_mode_name(model->quant.mode));
+        we_buf_printf(out, "{\n        \"group_size\": %u,\n        \"bits\": %u,\n        \"mode\": \"%s\"", quant.group_size,
+                      quant.bits, we_quant_mode_name(quant.mode));
     }
     we_buf_append(out, we_buf_str(&model->entries));
     out->failed = out->failed || model->entries.failed;
@@ -146,10 +192,13 @@ we_status we_checkpoint_write_config(const struct we_checkpoint *c, const struct
         we_buf_append_c(out, i ? ",\n    " : "\n    ");
         we_json_write_string(out, members[i].key, true);
         we_buf_append_c(out, ": ");
-        if (members[i].value)
+        if (members[i].value && we_str_equal_c(members[i].key, "text_config") && members[i].value->kind == WE_JSON_OBJECT)
+            write_text_config(out, c, members[i].value);
+        else if (members[i].value)
             write_value(out, members[i].value, 1);
         else
-            write_quantization(out, has_quantization ? c->quantization.block : NULL, model);
+            write_quantization(out, has_quantization ? c->quantization.block : NULL,
+                               has_quantization ? c->quantization.defaults : model->quant, model);
     }
     we_buf_append_c(out, count ? "\n}" : "}");
     free(members);

@@ -40,7 +40,8 @@ static we_status open_checkpoint(const char *source, we_list_tensors *list_tenso
         status = we_safetensors_open(source, &c->set, error);
     status = explain(source, status, error);
     if (status == WE_OK)
-        status = we_checkpoint_stack_experts(c, arena, error);
+        status = we_remake_plan(c->set, &c->config, arena, &c->remake, error);
+    c->view = c->remake.view ? c->remake.view : c->set;
     return status == WE_OK ? list_tensors(c, arena, &c->tensors, error) : status;
 }
 
@@ -105,7 +106,7 @@ we_status we_convert_directory(const char *source, const char *destination, uint
         options->on_note(options->context, text);
     }
     we_buf_free(&model.entries);
-    we_safetensors_close(checkpoint.view);
+    we_safetensors_close(checkpoint.remake.view);
     we_safetensors_close(checkpoint.set);
     we_arena_free(&arena);
     return status;

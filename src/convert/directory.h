@@ -7,23 +7,17 @@
 #include "convert/weights.h"
 #include "format/model_config.h"
 #include "format/quantization.h"
+#include "format/remake.h"
 #include "format/safetensors.h"
-
-struct we_stack { /* tensors that are one in the new model */
-    struct we_str name;
-    const struct we_tensor **pieces; /* (count) */
-    uint32_t count;
-};
 
 /* What is read. */
 struct we_checkpoint {
     const char *path;
     struct we_config config;
     struct we_quantization quantization;
-    struct we_safetensors *set;  /* the files */
-    struct we_safetensors *view; /* the tensors as MLX has them; of one that is stacked, `data` is only the first piece */
-    struct we_stack *stacks;     /* (num_stacks) */
-    size_t num_stacks;
+    struct we_safetensors *set;        /* the files */
+    struct we_remake remake;           /* what has another form in MLX */
+    const struct we_safetensors *view; /* the tensors as MLX has them: remake's, or the set itself */
     struct we_model_tensors tensors;
 };
 
@@ -34,13 +28,6 @@ typedef we_status we_list_tensors(const struct we_checkpoint *checkpoint, struct
 /* we_convert of the public header, for a directory. */
 we_status we_convert_directory(const char *source, const char *destination, uint64_t shard_bytes, we_list_tensors *list_tensors,
                                const struct we_convert_options *options, struct we_error *error);
-
-/* ---- experts.c ---- */
-
-/* Fills view and stacks, in the arena; close the view. */
-we_status we_checkpoint_stack_experts(struct we_checkpoint *checkpoint, struct we_arena *arena, struct we_error *error);
-/* NULL for a tensor that is not stacked. */
-const struct we_stack *we_checkpoint_stack(const struct we_checkpoint *checkpoint, struct we_str name);
 
 /* ---- checkpoint.c: which weights there will be ---- */
 

@@ -19,7 +19,7 @@ void we_model_options_init(struct we_model_options *options)
     *options = (struct we_model_options){0};
 }
 
-we_status we_model_describe(const char *path, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
+we_status we_model_describe(const char *path, bool to_run, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
                             struct we_safetensors **weights, struct we_decoder *decoder, struct we_error *error)
 {
     *weights = NULL;
@@ -28,7 +28,7 @@ we_status we_model_describe(const char *path, enum we_rope_compat rope_compat, s
     if (status == WE_OK)
         status = we_quantization_parse(config, &source.quantization, error);
     if (status == WE_OK)
-        status = we_safetensors_open(path, weights, error);
+        status = we_weights_open(path, config, to_run, weights, error);
     if (status != WE_OK)
         return status;
     source.config = *config;
@@ -253,7 +253,7 @@ static we_status load(struct we_model *m, const struct we_model_options *options
     struct we_load_options load_options = we_default_load_options(&m->decoder, &m->layout);
     load_options.threads = options->threads;
     load_options.isa = options->isa;
-    load_options.weights_mapped = true;
+    load_options.weights_mapped = we_safetensors_is_mapped(m->weights);
     load_options.no_repack = options->no_repack;
     if (options->max_sequences)
         load_options.max_spans = options->max_sequences;
@@ -320,7 +320,7 @@ we_status we_model_open(const char *name, const struct we_model_options *options
         status = we_error_memory(error, "a model");
         goto done;
     }
-    status = we_model_describe(m->info.path, options->rope_compat, &m->arena, &m->config, &m->weights, &m->decoder, error);
+    status = we_model_describe(m->info.path, true, options->rope_compat, &m->arena, &m->config, &m->weights, &m->decoder, error);
     if (status != WE_OK)
         goto done;
     m->info.model_type = m->decoder.model_type;

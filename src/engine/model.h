@@ -5,7 +5,7 @@
 #include "arch/arch.h"
 #include "base/arena.h"
 #include "engine/scheduler.h"
-#include "format/safetensors.h"
+#include "format/remake.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -30,8 +30,8 @@ struct we_model {
 };
 
 /* Config, weights and description of a directory, without a back-end: for summaries too. The parts live in the arena; the
- * caller closes the weights. */
-we_status we_model_describe(const char *path, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
+ * caller closes the weights. to_run: else the data of some weights must not be read (see we_weights_open). */
+we_status we_model_describe(const char *path, bool to_run, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
                             struct we_safetensors **weights, struct we_decoder *decoder, struct we_error *error);
 
 /* Sampling defaults and end tokens, from the files in info.path, config and tokenizer. */

@@ -161,7 +161,7 @@ static we_status fill_facts(struct we_model_summary *summary, struct we_error *e
     struct formats *formats = we_arena_alloc(&summary->arena, sizeof *formats);
     if (formats == NULL)
         return we_error_memory(error, "a summary");
-    we_status status = we_model_describe(facts->path, WE_ROPE_PAPER, &summary->arena, &config, &weights, &decoder, error);
+    we_status status = we_model_describe(facts->path, false, WE_ROPE_PAPER, &summary->arena, &config, &weights, &decoder, error);
     if (status != WE_OK)
         return status;
     status = we_kv_layout_derive(&decoder, WE_F32, &summary->arena, &layout, error);

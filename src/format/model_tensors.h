@@ -14,6 +14,13 @@ struct we_model_tensor {
     const struct we_tensor *scales, *biases; /* of a quantised one, which are not listed by themselves */
 };
 
+/* What mlx-lm's class of a model in parts writes into text_config, and so into the config of what is converted. */
+struct we_text_member {
+    const char *key;
+    const char *value; /* JSON, where text_config has no such key */
+    bool from_outer;   /* the member of the outer config, or `value`, also in place of the one that is there */
+};
+
 struct we_model_tensors {
     struct we_model_tensor *list; /* (count) */
     size_t count;
@@ -22,6 +29,7 @@ struct we_model_tensors {
     const char *quant_predicate;
     /* Ends of the names of tensors that keep their type when the others are cast, separated by blanks; NULL: none. */
     const char *keeps_dtype;
+    const struct we_text_member *text_members; /* ended by a NULL key; NULL: none */
 };
 
 #endif

@@ -367,10 +367,17 @@ void we_safetensors_close(struct we_safetensors *set)
         return;
     for (size_t i = 0; i < set->num_maps; i++)
         we_file_unmap(&set->maps[i]);
+    we_safetensors_close(set->below);
+    free(set->made);
     free(set->maps);
     free(set->tensors);
     we_arena_free(&set->arena);
     free(set);
+}
+
+bool we_safetensors_is_mapped(const struct we_safetensors *set)
+{
+    return set->made == NULL;
 }
 
 size_t we_safetensors_count(const struct we_safetensors *set)

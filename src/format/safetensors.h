@@ -24,6 +24,8 @@ const struct we_tensor *we_safetensors_at(const struct we_safetensors *set, size
 const struct we_tensor *we_safetensors_find(const struct we_safetensors *set, struct we_str name);
 /* Bytes of all tensors. */
 uint64_t we_safetensors_bytes(const struct we_safetensors *set);
+/* Whether all of it lies in mapped files, whose memory the system can take back. */
+bool we_safetensors_is_mapped(const struct we_safetensors *set);
 /* These bytes of a tensor will not be read for now: the system may take their memory back. */
 void we_safetensors_release(const struct we_safetensors *set, const void *data, size_t size);
 

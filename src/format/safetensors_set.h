@@ -12,6 +12,8 @@ struct we_safetensors {
     struct we_file_map *maps; /* (num_maps) */
     size_t num_maps;
     uint64_t bytes;
+    struct we_safetensors *below; /* the files that a view points into, if it owns them */
+    void *made;                   /* memory that it points into, likewise */
 };
 
 /* An empty set with room for num_files maps. */

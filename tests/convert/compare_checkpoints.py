@@ -1,7 +1,9 @@
 """Converts random checkpoints with the command and with mlx-lm, with random options, and compares every byte of every tensor, the
 config and the index; then converts the result once more (dequantised, cast, or quantised further). mlx-lm loads each. Exit status
-1 if anything differs. Usage: compare_checkpoints.py WHISPERENGINE [SEED [COUNT] | DIRECTORY...]
-With directories (../models/family-*) each of these is converted with a few options, and no random ones are made."""
+1 if anything differs. Usage: compare_checkpoints.py WHISPERENGINE [SEED [COUNT] | DIRECTORY... | --families SEED [FAMILY...]]
+With directories (../models/family-*) each of these is converted with a few options, as it is and, where that differs, in the form of
+Hugging Face's checkpoints, which must also run as they are. --families makes a random model of each family, wide enough for groups
+of 64."""
 import json
 import pathlib
 import subprocess
@@ -12,6 +14,8 @@ import mlx_lm.utils
 import numpy as np
 
 import convert_oracle as oracle
+import families
+import tiny
 
 
 def both(program, source, folder, name, options):
@@ -32,6 +36,29 @@ def both(program, source, folder, name, options):
     return ours, found
 
 
+def run_both(program, folder, *directories):
+    """Logits of some ids, exact, must be the same."""
+    out = []
+    for number, directory in enumerate(directories):
+        path = folder / f"logits-{number}"
+        ran = subprocess.run([program, "logits", "-m", str(directory), "--ids", "[1, 5, 3, 8, 2]", "--out", str(path)], capture_output=True)
+        if ran.returncode:
+            return [f"{directory.name} does not run: {ran.stderr.decode().strip()}"]
+        out.append(path.read_bytes())
+    return [] if out[0] == out[1] else ["the logits of the checkpoint as it is are not those of the model that is made of it"]
+
+
+def check_families(program, seed, names):
+    directories = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for number, name in enumerate(names or sorted(families.FAMILIES)):
+            rng = np.random.default_rng([seed, number])
+            config = families.config(name, rng, 64)
+            spec = tiny.Spec(f"family-{name}", config, str(rng.choice(oracle.DTYPES)), None, seed=int(rng.integers(1 << 30)))
+            directories.append(tiny.build(spec, pathlib.Path(temporary)))
+        return check_directories(program, directories)
+
+
 def check_directories(program, directories):
     failures = 0
     for directory in map(pathlib.Path, directories):
@@ -39,8 +66,13 @@ def check_directories(program, directories):
             folder, found = pathlib.Path(temporary), []
             plain, problems = both(program, directory, folder, "plain", {"dequantize": True})
             found += [f"-d: {p}" for p in problems]
-            if plain.exists() and not problems and oracle.unstack(plain, folder / "unstacked"):
-                found += [f"experts by themselves: {p}" for p in both(program, folder / "unstacked", folder, "stacked", {"quantize": True, "q-group-size": 32})[1]]
+            if plain.exists() and not problems and oracle.original_form(plain, folder / "original"):
+                for name, options in (("original-q", {"quantize": True, "q-group-size": 32, "rules": {"*": True}}), ("original-plain", {"dtype": "float32"}),
+                                      ("original-d", {"dequantize": True})):
+                    made, problems = both(program, folder / "original", folder, name, options)
+                    found += [f"Hugging Face's form: {json.dumps(options)}: {p}" for p in problems]
+                    if name == "original-plain" and not problems:
+                        found += run_both(program, folder, folder / "original", made)
             for name, options in (("four", {"quantize": True, "q-group-size": 32}), ("mixed", {"quantize": True, "quant-predicate": "mixed_3_6", "q-group-size": 32}),
                                   ("mx", {"quantize": True, "q-mode": "mxfp8", "dtype": "float16"})):
                 if plain.exists() and not problems:
@@ -52,6 +84,8 @@ def check_directories(program, directories):
 
 
 def main():
+    if len(sys.argv) > 3 and sys.argv[2] == "--families":
+        return check_families(sys.argv[1], int(sys.argv[3]), sys.argv[4:])
     if len(sys.argv) > 2 and not sys.argv[2].isdigit():
         return check_directories(sys.argv[1], sys.argv[2:])
     program, seed, count = sys.argv[1], *(int(n) for n in (sys.argv[2:] + ["0", "60"][len(sys.argv) - 2:])[:2])

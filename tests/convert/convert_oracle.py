@@ -108,27 +108,71 @@ def differences(found, expected):
     return out
 
 
-def unstack(directory, target):
-    """A copy whose experts stand by themselves, as in Hugging Face's checkpoints; False if the model has none that mlx-lm stacks."""
-    weights, config = {}, (directory / "config.json").read_text()
+def _separate_experts(weights, module, letters):
+    """X.MODULE.gate_proj.weight (experts, ...) -> X.experts.N.gate_proj.weight, or w1 and so on."""
+    for key in [k for k in weights if f".{module}." in k and k.endswith(("gate_proj.weight", "up_proj.weight", "down_proj.weight"))]:
+        before, after = key.split(f".{module}.")
+        name, rest = after.split(".", 1)
+        for number, value in enumerate(weights.pop(key)):
+            weights[f"{before}.experts.{number}.{letters.get(name, name)}.{rest}"] = value
+
+
+def _gpt_oss_blocks(weights):
+    """The experts quantised to mxfp4, as OpenAI has them: gate and up in turn, 16 bytes for each group."""
+    for key in [k for k in weights if k.endswith("experts.gate_proj.weight")]:
+        start = key.removesuffix("gate_proj.weight")
+        parts = {n: weights.pop(f"{start}{n}_proj.weight") for n in ("gate", "up", "down")}
+        packed = {n: mx.quantize(w, group_size=32, bits=4, mode="mxfp4") for n, w in parts.items()}
+        bias = [weights.pop(f"{start}{n}_proj.bias") for n in ("gate", "up")]
+        in_turn = lambda a, b: mx.stack([a, b], axis=2).reshape(a.shape[0], 2 * a.shape[1], *a.shape[2:])  # noqa: E731
+        blocks = {n: q[0].view(mx.uint8).reshape(*q[0].shape[:2], -1, 16) for n, q in packed.items()}
+        weights[start + "gate_up_proj_blocks"] = in_turn(blocks["gate"], blocks["up"])
+        weights[start + "gate_up_proj_scales"] = in_turn(packed["gate"][1], packed["up"][1])
+        weights[start + "gate_up_proj_bias"] = in_turn(*bias)
+        weights[start + "down_proj_blocks"], weights[start + "down_proj_scales"] = blocks["down"], packed["down"][1]
+        weights[start + "down_proj_bias"] = weights.pop(start + "down_proj.bias")
+
+
+def original_form(directory, target):
+    """A copy of a plain model in the form of Hugging Face's checkpoints; False if that is the same."""
+    weights, config = {}, json.loads((directory / "config.json").read_text())
     for path in directory.glob("model*.safetensors"):
         weights.update(mx.load(str(path)))
-    letters = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"} if any("block_sparse_moe" in k for k in weights) else {}
-    stacked = [k for k in weights if ".switch_mlp." in k]
-    if not stacked or any(k.endswith(".bias") for k in stacked):  # mlx-lm stacks no biases
+    before, family = set(weights), config["model_type"]
+    shapes = {k: v.shape for k, v in weights.items()}
+    letters = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
+    if family == "granitemoe":
+        for key in [k for k in weights if k.endswith("switch_mlp.gate_proj.weight")]:
+            start = key.removesuffix("switch_mlp.gate_proj.weight")
+            gate, up = (weights.pop(f"{start}switch_mlp.{n}_proj.weight") for n in ("gate", "up"))
+            weights[start + "input_linear.weight"] = mx.concatenate([gate, up], axis=1)
+            weights[start + "output_linear.weight"] = weights.pop(f"{start}switch_mlp.down_proj.weight")
+    elif family == "gpt_oss":
+        _gpt_oss_blocks(weights)
+        config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]}
+    else:
+        _separate_experts(weights, "experts" if family == "dots1" else "switch_mlp",
+                          letters if family == "lfm2_moe" or any("block_sparse_moe" in k for k in weights) else {})
+    if family == "lfm2_moe":  # the dense layers too
+        for key in [k for k in weights if ".feed_forward." in k and ".experts." not in k]:
+            for ours, theirs in letters.items():
+                if ours in key:
+                    weights[key.replace(ours, theirs)] = weights.pop(key)
+    if family in ("lfm2", "lfm2_moe"):
+        weights.update({k: mx.contiguous(v.transpose(0, 2, 1)) for k, v in weights.items() if k.endswith("conv.weight")})
+    if family == "bailing_moe":
+        weights = {k.replace("mlp.gate.gate_proj.", "mlp.gate."): v for k, v in weights.items()}
+    if family in ("mistral3", "llava"):
+        weights = {"model.language_model." + k.removeprefix("language_model.model.") if k.startswith("language_model.model.") else
+                   k.removeprefix("language_model."): v for k, v in weights.items()}
+        weights["vision_tower.patch.weight"] = mx.ones((2, 2))
+    if before == set(weights) and shapes == {k: v.shape for k, v in weights.items()}:
         return False
-    if json.loads(config)["model_type"] in ("granitemoe", "gpt_oss"):  # theirs stand together in other forms
-        return False
-    for key in stacked:
-        before, after = key.split(".switch_mlp.")
-        module, rest = after.split(".", 1)
-        for number, value in enumerate(weights.pop(key)):
-            weights[f"{before}.experts.{number}.{letters.get(module, module)}.{rest}"] = value
     target.mkdir()
     names = sorted(weights)
     for shard, some in enumerate((names[::2], names[1::2])):  # the experts of a layer in two files
         mx.save_safetensors(str(target / f"model-0000{shard}.safetensors"), {k: weights[k] for k in some})
-    (target / "config.json").write_text(config)
+    (target / "config.json").write_text(json.dumps(config))
     return True
 
 

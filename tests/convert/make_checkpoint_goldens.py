@@ -15,6 +15,8 @@ import convert_oracle as oracle
 
 HERE = pathlib.Path(__file__).parent
 TYPES = {"F32": mx.float32, "F16": mx.float16, "BF16": mx.bfloat16}
+MODELS = HERE.parent / "models"
+ORIGINALS = ["gpt_oss", "granitemoe", "lfm2_moe", "bailing_moe", "dots1", "mistral3"]  # whose checkpoints have another form
 
 
 def llama(dtype, layers=1, **more):
@@ -62,7 +64,21 @@ def sources():
         tensors += [(m + f"block_sparse_moe.experts.{e}.{w}.weight", "BF16", shape) for e in (2, 0, 1)
                     for w, shape in (("w1", [32, 64]), ("w2", [64, 32]), ("w3", [32, 64]))]
     out["mixtral"] = config, tensors
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in [*ORIGINALS, "gemma3", "helium"]:
+            out[name] = original(name, pathlib.Path(temporary))
+    config, tensors = out["helium"]  # a head that nothing reads, which mlx-lm keeps
+    out["helium"] = config | {"tie_word_embeddings": True}, tensors
     return out
+
+
+def original(name, folder):
+    """The config and the tensors of a family's small model, as Hugging Face's checkpoint has them."""
+    plain, at = folder / f"{name}-plain", folder / name
+    oracle.convert(MODELS / f"family-{name}", plain, {"dequantize": True})
+    if not oracle.original_form(plain, at):
+        at = plain
+    return json.loads((at / "config.json").read_text()), [[n, t, s] for n, (t, s, _) in sorted(oracle.tensors(at).items())]
 
 
 class Numbers:
@@ -70,6 +86,13 @@ class Numbers:
 
     def __init__(self, seed):
         self.state = seed
+
+    def take_bytes(self, count):
+        out = np.empty(count, np.uint8)
+        for i in range(count):
+            self.state = (self.state * 6364136223846793005 + 1442695040888963407) & (1 << 64) - 1
+            out[i] = 96 + (self.state >> 33) % 40
+        return out
 
     def take(self, count):
         out = np.empty(count, np.float32)
@@ -85,6 +108,9 @@ def write_source(folder, number, config, tensors):
     numbers = Numbers(number)
     weights = {}
     for name, dtype, shape in tensors:
+        if dtype == "U8":
+            weights[name] = mx.array(numbers.take_bytes(int(np.prod(shape))).reshape(shape))
+            continue
         weights[name] = mx.array(numbers.take(int(np.prod(shape))).reshape(shape)).astype(TYPES[dtype])
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     (folder / "config.json").write_text(config)
@@ -124,6 +150,9 @@ def cases():
         yield ["phi3", options]
     for options in ({}, {"quantize": True}, {"quantize": True, "q-group-size": 32, "dtype": "float32"}, {"dtype": "float16"}):
         yield ["mixtral", options]
+    for source in [*ORIGINALS, "gemma3", "helium"]:
+        for options in ({}, {"quantize": True, "q-group-size": 32, "rules": {"*": True}}, {"dequantize": True, "dtype": "float32"}):
+            yield [source, options]
 
 
 def main():
