@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "layout.h"
+#include "manual.h"
 #include "terminal.h"
 
 #include <stdio.h>
@@ -148,16 +149,27 @@ int we_unknown_command(const char *name)
     return we_usage_error(NULL, "there is no command '%s'", name);
 }
 
+static const struct we_option options[] = {
+    {"--man", NULL, NULL, "print the manual page, for man"},
+};
+
 static int run_command(const struct we_args *args)
 {
+    const bool manual = we_args_has(args, "--man");
     if (args->num_operands == 0) {
-        we_help_overview();
+        if (manual)
+            we_manual(NULL);
+        else
+            we_help_overview();
         return WE_EXIT_OK;
     }
     const struct we_command *command = we_command_find(args->operands[0]);
     if (command == NULL)
         return we_unknown_command(args->operands[0]);
-    we_help_command(command);
+    if (manual)
+        we_manual(command);
+    else
+        we_help_command(command);
     return WE_EXIT_OK;
 }
 
@@ -165,7 +177,11 @@ const struct we_command we_command_help = {
     .name = "help",
     .summary = "this overview, or what one command takes",
     .synopsis = "[COMMAND]",
+    .options = options,
+    .num_options = sizeof options / sizeof *options,
     .max_operands = 1,
     .operand_kind = WE_VALUE_COMMAND,
+    .examples = "whisperengine help run\n"
+                "whisperengine help --man run | man -l -",
     .run = run_command,
 };
