@@ -98,6 +98,20 @@ bool we_is_broken(const struct we_validator *v, const char *name)
     return false;
 }
 
+const char *we_validator_quote(struct we_validator *v, struct we_str text)
+{
+    enum { MOST = 60 };
+    const bool cut = text.length > MOST;
+    text = we_str(text.data, cut ? MOST : text.length);
+    text.length = we_utf8_valid_prefix(text);
+    struct we_buf line = {0};
+    for (size_t i = 0; i < text.length; i++)
+        we_buf_append_byte(&line, (unsigned char)text.data[i] < ' ' ? ' ' : text.data[i]);
+    const char *result = we_validator_text(v, "\"%s\"%s", line.data && !line.failed ? line.data : "", cut ? "..." : "");
+    we_buf_free(&line);
+    return result;
+}
+
 /* ---- which model it is ---- */
 
 /* "ORG/NAME" of .../models--ORG--NAME/snapshots/COMMIT. */
@@ -151,32 +165,39 @@ static void find_origin(struct we_validator *v)
         v->again = we_validator_text(v, "whisperengine pull %s%s%s", we_shell_word(v, name), kept ? " --check" : "", folder);
 }
 
+/* A folder of that name where models are kept, also one that is no model. */
+static const char *kept_folder(struct we_validator *v, const char *name)
+{
+    struct we_places places;
+    const char *bare = strncmp(name, "mlx://", 6) == 0 ? name + 6 : name, *slash = strchr(bare, '/');
+    if (slash == NULL || slash == bare || strchr(slash + 1, '/') || strstr(bare, "..") ||
+        we_places_init(&places, v->model.models_dir, &v->arena, NULL) != WE_OK)
+        return NULL;
+    const char *path = we_path_join(&v->arena, places.mlx, bare);
+    return path && we_path_is_directory(path) ? path : NULL;
+}
+
 static bool find(struct we_validator *v, const char *name)
 {
     struct we_error error;
     char *path = NULL;
     v->group = "files";
     const char *plain = name && strncmp(name, "mlx:///", 7) == 0 ? name + 6 : name;
-    if (plain && we_path_is_directory(plain)) { /* also one that is no model, so that it can be said what it lacks */
+    if (we_store_find(v->model.models_dir, name, &path, &error) == WE_OK) {
+        v->path = we_validator_text(v, "%s", path);
+    } else if (plain && we_path_is_directory(plain)) { /* no model, or not all of one: what it lacks is to be told */
         struct we_str trimmed = we_str_c(plain);
         while (trimmed.length > 1 && trimmed.data[trimmed.length - 1] == '/')
             trimmed.length--;
         v->path = we_arena_copy(&v->arena, trimmed);
-    } else if (we_store_find(v->model.models_dir, name, &path, &error) == WE_OK) {
-        v->path = we_arena_copy(&v->arena, we_str_c(path));
-    } else {
-        const char *hint = "whisperengine list";
-        const char *bare = name && strncmp(name, "mlx://", 6) == 0 ? name + 6 : name;
-        bool begun = strstr(error.message, "did not end") != NULL;
-        if (begun)
-            hint = we_validator_text(v, "whisperengine pull %s", we_shell_word(v, bare));
-        we_check_error(v, WE_CHECK_FAILED, "model", hint, &error);
-        return false;
+    } else if (name) {
+        v->path = kept_folder(v, name);
     }
     free(path);
-    v->out_of_memory |= v->path == NULL;
     if (v->path)
         find_origin(v);
+    else
+        we_check_error(v, WE_CHECK_FAILED, "model", "whisperengine list", &error);
     return v->path != NULL;
 }
 

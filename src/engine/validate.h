@@ -50,6 +50,8 @@ void we_step(struct we_validator *v, const char *what);
 
 /* A formatted text in the arena; never NULL. */
 const char *we_validator_text(struct we_validator *v, const char *format, ...) WE_PRINTF(2, 3);
+/* A text of a model in quotes, short enough for a line. */
+const char *we_validator_quote(struct we_validator *v, struct we_str text);
 /* A path as one word of a shell. */
 const char *we_shell_word(struct we_validator *v, const char *text);
 

@@ -94,28 +94,13 @@ static void make_request(const struct we_validator *v, struct we_request *reques
                                                          : LEAST_TOKENS;
 }
 
-/* The text of a reply, short enough for a line. */
-static const char *quoted(struct we_validator *v, struct we_str text)
-{
-    enum { MOST = 60 };
-    const bool cut = text.length > MOST;
-    text = we_str(text.data, cut ? MOST : text.length);
-    text.length = we_utf8_valid_prefix(text);
-    struct we_buf line = {0};
-    for (size_t i = 0; i < text.length; i++)
-        we_buf_append_byte(&line, (unsigned char)text.data[i] < ' ' ? ' ' : text.data[i]);
-    const char *result = we_validator_text(v, "\"%s\"%s", line.data && !line.failed ? line.data : "", cut ? "..." : "");
-    we_buf_free(&line);
-    return result;
-}
-
 /* The token that the template writes behind a reply must end it. */
 static void check_end(struct we_validator *v, const struct we_result *result)
 {
     bool ran_over = false;
     for (uint32_t i = 0; i < result->generation_tokens; i++)
         ran_over |= result->tokens[i] == v->turn_end;
-    const char *text = quoted(v, we_str(result->text, result->text_length));
+    const char *text = we_validator_quote(v, we_str(result->text, result->text_length));
     if (ran_over)
         we_check(v, WE_CHECK_FAILED, "reply", v->again,
                  "%s: the model ended its reply with token %u, which is not among the end tokens, and went on: eos_token_id in "

@@ -67,6 +67,28 @@ static void check_vocabulary(struct we_validator *v)
         we_check(v, WE_CHECK_PASSED, "tokenizer", NULL, "%u tokens, for a vocabulary of %u", tokens, size);
 }
 
+/* The beginning and the end of a text, by which the template and the end of a reply go. */
+static void check_named_tokens(struct we_validator *v)
+{
+    static const char *const names[] = {"bos_token", "eos_token"};
+    struct we_config config;
+    if (we_is_broken(v, "tokenizer_config.json") ||
+        we_config_open_file(v->path, "tokenizer_config.json", &v->arena, &config, NULL) != WE_OK)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        const struct we_json *token = we_json_get(config.json, names[i]);
+        if (token && token->kind == WE_JSON_OBJECT)
+            token = we_json_get(token, "content");
+        if (token && token->kind == WE_JSON_STRING && token->string.length &&
+            we_tokenizer_token_id(v->tokenizer, token->string) == UINT32_MAX)
+            we_check(v, WE_CHECK_WARNING, "tokenizer", v->again,
+                     "%s/tokenizer_config.json: %s is \"%.*s\", which tokenizer.json does not know: one of the two files is of "
+                     "another "
+                     "model",
+                     v->path, names[i], WE_STR_ARG(token->string));
+    }
+}
+
 /* ---- template ---- */
 
 static const char ANSWER[] = "The answer is forty-two.";
@@ -247,8 +269,10 @@ bool we_validate_text(struct we_validator *v)
     if (v->stopped || we_is_broken(v, "config.json"))
         return false;
     bool has_tokenizer = open_tokenizer(v);
-    if (has_tokenizer)
+    if (has_tokenizer) {
         check_vocabulary(v);
+        check_named_tokens(v);
+    }
     bool has_template = check_template(v);
     return check_generation_config(v) && has_template && has_tokenizer;
 }

@@ -138,6 +138,12 @@ BREAKAGES = {
     "no quantization": ("packed", lambda d: d.config(quantization=None, quantization_config=None), "failed", "config", ["quantization", "config.json"]),
     "another method": ("plain", lambda d: d.config(quantization_config={"quant_method": "awq", "bits": 4}), "failed", "config", ["awq"]),
     # ---- config ----
+    "nothing": ("plain", lambda d: d.remove(*os.listdir(d.root)), "failed", "files", ["config.json is missing"]),
+    "a page of a server": ("plain", lambda d: d.write("model.safetensors", "<!DOCTYPE html><title>404</title>" * 9), "failed", "weights",
+                           ["model.safetensors", "no safetensors file"]),
+    "pipes": ("plain", lambda d: (d.remove("config.json", "model.safetensors"), os.mkfifo(d.path("config.json")),
+                                  os.mkfifo(d.path("model.safetensors"))), "failed", "files", ["config.json", "regular file"]),
+    "brackets without end": ("plain", lambda d: d.write("config.json", '{"a":' * 100000), "failed", "files", ["config.json"]),
     "no config": ("plain", lambda d: d.remove("config.json"), "failed", "files", ["config.json is missing"]),
     "config is no JSON": ("plain", lambda d: d.cut("config.json", 200), "failed", "files", ["config.json:"]),
     "config is a list": ("plain", lambda d: d.write("config.json", "[1]"), "failed", "files", ["config.json", "object"]),
@@ -161,6 +167,8 @@ BREAKAGES = {
     "tokenizer of another kind": ("plain", unknown_component, "failed", "tokenizer", ["tokenizer.json", "FromTheFuture"]),
     "tokenizer of a larger model": ("plain", another_tokenizer, "failed", "tokenizer", ["tokenizer.json", "420", "320"]),
     "tokenizer of a smaller model": ("plain", smaller_tokenizer, "warning", "tokenizer", ["tokenizer.json", "320", "640"]),
+    "end token that the tokenizer does not know": ("plain", lambda d: d.json("tokenizer_config.json", eos_token="</s>"), "warning", "tokenizer",
+                                                   ["tokenizer_config.json", "</s>"]),
     "tokenizer is a folder": ("plain", folder, "failed", "files", ["tokenizer.json", "directory"]),
     "no tokenizer_config": ("plain", lambda d: d.remove("tokenizer_config.json"), "warning", "template", ["no chat template"]),
     "empty tokenizer_config": ("plain", lambda d: d.write("tokenizer_config.json", ""), "failed", "files", ["tokenizer_config.json", "empty"]),
@@ -328,6 +336,9 @@ class Models(ValidateCase):
         directory = self.make("plain", "copy 2")
         directory.write("model.safetensors", POINTER)
         self.assertEqual(hint("-m", "copy 2"), "git -C 'copy 2' lfs pull")
+        os.makedirs(self.path("models", "mlx", "org", "empty"))
+        self.assertEqual(hint("-m", "org/empty"), "whisperengine pull org/empty --check")
+        self.assertEqual(hint("-m", "mlx://org/empty"), "whisperengine pull org/empty --check")
         os.mkdir(self.path("gguf"))
         Directory(self.path("gguf")).write("m.gguf", "GGUF")
         self.assertEqual(hint("-m", "gguf"), "whisperengine convert gguf/m.gguf gguf-mlx")
