@@ -245,6 +245,11 @@ class ValidateCase(Case):
             self.assertEqual(done.returncode, status, self.told(value))
         return value
 
+    def serve(self, *args, **kw):
+        server = Server(*args, **kw)
+        self.addCleanup(server.close)
+        return server
+
     def told(self, value, *marks):
         return [(c["group"], c["name"], c["status"], c["message"], c["hint"]) for c in value["checks"]
                 if c["status"] in (marks or ("failed", "warning"))]
@@ -521,11 +526,6 @@ class Configuration(ValidateCase):
 
 
 class Pipeline(ValidateCase):
-    def serve(self, *args, **kw):
-        server = Server(*args, **kw)
-        self.addCleanup(server.close)
-        return server
-
     def pipeline(self, value):
         return {c["name"]: c for c in value["checks"] if c["group"] == "pipeline"}
 
@@ -631,6 +631,25 @@ class Form(ValidateCase):
         directory.remove("tokenizer.json")
         done = self.run_command("validate", "--no-speed", "-m", directory.root)
         self.assertNotIn(b"\x1b", re.sub(rb"(?m)^    try:.*$", b"", done.stdout))
+
+    def test_each_check_is_documented(self):
+        with open(os.path.join(os.environ["SOURCE_ROOT"], "docs", "testing.md")) as f:
+            documented = set(re.findall(r"(?m)^\| (%s) \| ([^|]+) \|" % "|".join(GROUPS), f.read()))
+        self.make("plain")
+        server = self.serve()
+        told = set()
+
+        def look(*args, **kw):
+            told.update((c["group"], c["name"]) for c in self.validate(*args, **kw)["checks"])
+
+        look(status=1)
+        look("-m", "org/one", speed=True)
+        self.write("LLM_CHAT_API_URL=%s\nLOCAL_MODELS_DIR=models\nBOT_SYSTEM_PROMPT_FILE=.env\nLM_STUDIO_API_URL=x\nLOG_DIR=.env\n"
+                   % server.address)
+        del self.environment["LM_STUDIO_API_URL"]
+        look(status=1)
+        # Of the default model alone.
+        self.assertEqual(documented, told | {("integration", "prompt")})
 
     def test_usage(self):
         self.bad(2, "validate", "--temp", "3", contains="no option --temp")
