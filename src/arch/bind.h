@@ -46,7 +46,7 @@ struct we_rope_config {
     uint32_t original_max_position_embeddings; /* for longrope, unless rope_scaling has its own; 0: absent */
     float default_theta;                       /* where the config has no rope_theta; 0: 10000 */
     float theta;                               /* in place of the config's; 0: the config's */
-    bool parameters_only;                      /* only rope_parameters is read, if it is there */
+    bool parameters_only;                      /* only rope_parameters is read, unless it is null or {} */
     bool unscaled;                             /* the family has no scaling: only the base is read */
     bool longrope_mscales;                     /* short_mscale and long_mscale of the scaling count */
     const char *layer_type; /* where rope_parameters has an object for each type of layer; NULL: it has not */

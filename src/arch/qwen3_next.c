@@ -178,6 +178,9 @@ static void describe_qwen3_5(struct we_build *b)
     float factor = 0.25f;
     if (b->status == WE_OK)
         b->status = we_config_object(&b->source->config, "rope_parameters", b->source->arena, &parameters, b->error);
+    const struct we_json *given = we_json_get(b->source->config.json, "rope_parameters");
+    if (b->status == WE_OK && given && (parameters.json == NULL || parameters.json->count == 0)) /* null or {} */
+        parameters = b->source->config;
     if (b->status == WE_OK && parameters.json)
         b->status = we_config_float(&parameters, "partial_rotary_factor", &factor, b->error);
     struct we_rope_config config = we_usual_rope(b, (uint32_t)((float)b->c.head_dim * factor));

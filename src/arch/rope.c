@@ -207,14 +207,20 @@ static we_status build_longrope(struct builder *b, const struct we_arch_source *
     return WE_OK;
 }
 
+/* {} or null, which is not the same as absent. */
+static bool is_empty(const struct we_json *value)
+{
+    return value && (value->kind == WE_JSON_NULL || (value->kind == WE_JSON_OBJECT && value->count == 0));
+}
+
 /* rope_theta and the block of the scaling, which Hugging Face names rope_scaling or, since version 5 of its library and
  * then with rope_theta inside, rope_parameters. */
 static we_status read_config(struct builder *b, const struct we_arch_source *source, struct we_str *type)
 {
     float theta = b->config->default_theta != 0 ? b->config->default_theta : 10000;
     we_status status = we_config_object(&source->config, "rope_parameters", source->arena, &b->scaling, b->error);
-    const bool alone = b->config->parameters_only && b->scaling.json;
     const struct we_config parameters = b->scaling;
+    const bool alone = b->config->parameters_only && !is_empty(we_json_get(source->config.json, "rope_parameters"));
     if (status == WE_OK && !alone)
         status = we_config_object(&source->config, "rope_scaling", source->arena, &b->scaling, b->error);
     if (status == WE_OK && b->scaling.json == NULL)

@@ -186,6 +186,50 @@ static void test_prefix(void **state)
     }
 }
 
+/* Mixers that keep a state, not positions: prompts that grow, part and come again, with replies of several pages between them,
+ * give what they give where nothing is cached; and what is kept of them is found. */
+static void test_states(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"family-qwen3_5", "family-granitemoehybrid", "family-nemotron_h"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+        for (enum we_precision precision = WE_PRECISION_EXACT; precision <= WE_PRECISION_FAST; precision++) {
+            struct golden golden;
+            golden_open(names[n], &golden);
+            struct we_model_options options;
+            we_model_options_init(&options);
+            options.precision = precision;
+            options.max_sequences = 6;
+            options.max_context = 700;
+            struct we_model *model = open_model(model_path(names[n]), &options);
+            uint32_t ids[700], count = 100;
+            for (uint32_t i = 0; i < 700; i++)
+                ids[i] = golden.cases[0].ids[(i + i / 100) % golden.cases[0].num_ids];
+            static const struct {
+                uint32_t prompt, reply, changed, cached; /* the id at `changed` is another one from here on; 0: none */
+            } turns[] = {{100, 90, 0, 0},   {210, 70, 0, 128},  {210, 5, 0, 192},   {600, 3, 0, 192}, {600, 3, 0, 576},
+                         {590, 3, 580, 576}, {500, 3, 400, 192}, {500, 3, 390, 384}, {64, 3, 0, 0},     {65, 3, 0, 64}};
+            for (size_t t = 0; t < sizeof turns / sizeof *turns; t++) {
+                if (turns[t].changed)
+                    ids[turns[t].changed] = (ids[turns[t].changed] + 1) % golden.vocab_size;
+                struct we_request request = greedy_request(model, ids, turns[t].prompt, turns[t].reply);
+                struct we_model *fresh = open_model(model_path(names[n]), &options);
+                struct we_result result = generate(model, &request), expected = generate(fresh, &request);
+                assert_int_equal(expected.cached_tokens, 0);
+                assert_same_tokens(&result, &expected);
+                if (result.cached_tokens != turns[t].cached)
+                    fail_msg("%s, turn %zu: %u positions were cached, not %u", names[n], t, result.cached_tokens, turns[t].cached);
+                if (t == 0) /* a conversation: the reply is part of the next prompt */
+                    memcpy(ids + count, result.tokens, result.generation_tokens * sizeof *ids);
+                we_result_clear(&result);
+                we_result_clear(&expected);
+                we_model_close(fresh);
+            }
+            we_model_close(model);
+            golden_close(&golden);
+        }
+}
+
 /* The cache never mixes positions that were computed with short factors and with long ones. */
 static void test_longrope_prefix(void **state)
 {
@@ -437,7 +481,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_end_tokens),  cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix),      cmocka_unit_test(test_longrope_prefix),
+        cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix), cmocka_unit_test(test_states),      cmocka_unit_test(test_longrope_prefix),
         cmocka_unit_test(test_eviction),   cmocka_unit_test(test_logits_stop), cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_seeds),      cmocka_unit_test(test_bench), cmocka_unit_test(test_bench_start),
         cmocka_unit_test(test_logits_decode),

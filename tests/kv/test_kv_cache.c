@@ -167,6 +167,153 @@ static void random_sequences_find_their_own_contents(void **state)
     we_kv_cache_free(&cache);
 }
 
+/* ---- states in slots ---- */
+
+static const struct we_kv_layout with_states = {.groups = groups, .num_groups = 1, .dtype = WE_F32, .slot_values = 10};
+
+static void open_states(struct we_kv_cache *cache, uint32_t pages, uint32_t slots)
+{
+    assert_int_equal(we_kv_cache_init(cache, &with_states, &pages, slots, NULL), WE_OK);
+}
+
+/* What a state is made of: the tokens so far, in order. */
+static uint64_t state_of(const uint32_t *tokens, uint32_t n)
+{
+    uint64_t state = 0;
+    for (uint32_t i = 0; i < n; i++)
+        state = state * 31 + tokens[i] + 1;
+    return state;
+}
+
+/* A batch of one sequence, up to `end`, which saves its state after `save` pages (0: it does not). */
+static void run(struct we_kv_cache *cache, struct we_page_table *table, const uint32_t *tokens, uint32_t end, uint32_t save,
+                enum we_state_kind kind)
+{
+    assert_int_equal(we_kv_cache_extend(cache, table, end, NULL), WE_OK);
+    assert_int_equal(we_kv_cache_take_slot(cache, table, NULL), WE_OK);
+    if (save)
+        assert_true(we_kv_cache_take_save_slot(cache, table, save));
+    we_kv_cache_index(cache, 0, tokens, end, kind, table);
+}
+
+static void keeps_some_states(void **state)
+{
+    (void)state;
+    struct we_kv_cache cache;
+    struct we_page_table a, b;
+    uint32_t tokens[10 * P], others[10 * P];
+    open_states(&cache, 40, 8);
+    fill(tokens, 10 * P, 1);
+    fill(others, 10 * P, 1);
+    fill(others + 3 * P, 7 * P, 2);
+    assert_int_equal(we_page_table_init(&a, &cache, 10, NULL), WE_OK);
+    assert_int_equal(we_page_table_init(&b, &cache, 10, NULL), WE_OK);
+    run(&cache, &a, tokens, 2 * P, 0, WE_STATE_OF_PROMPT);
+    run(&cache, &a, tokens, 4 * P, 0, WE_STATE_OF_PROMPT);
+    run(&cache, &a, tokens, 6 * P + 9, 6, WE_STATE_OF_PROMPT);
+    /* Pages of all, states of the last chunk and of the end of the prompt. */
+    assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 10 * P, &b), 6 * P);
+    we_page_table_clear(&b, &cache);
+    assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 6 * P, &b), 4 * P);
+    we_page_table_clear(&b, &cache);
+    assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 4 * P, &b), 0);
+    assert_int_equal(b.branch_pages, 3);
+    we_page_table_clear(&b, &cache);
+    /* The reply goes on: its latest state, and still those of the prompt. */
+    run(&cache, &a, tokens, 7 * P, 0, WE_STATE_OF_REPLY);
+    run(&cache, &a, tokens, 7 * P + 1, 0, WE_STATE_OF_REPLY);
+    run(&cache, &a, tokens, 8 * P, 0, WE_STATE_OF_REPLY);
+    assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 8 * P, &b), 6 * P);
+    we_page_table_clear(&b, &cache);
+    assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 9 * P, &b), 8 * P);
+    assert_int_equal(b.slot, a.slot);
+    we_page_table_clear(&b, &cache);
+    /* Another prompt leaves the first one after three pages: there its state stays, also when it goes on. */
+    assert_int_equal(we_kv_cache_match(&cache, 0, others, 9 * P, &b), 0);
+    assert_int_equal(b.branch_pages, 3);
+    run(&cache, &b, others, 3 * P, 0, WE_STATE_OF_PROMPT);
+    run(&cache, &b, others, 5 * P, 0, WE_STATE_OF_PROMPT);
+    run(&cache, &b, others, 7 * P, 0, WE_STATE_OF_PROMPT);
+    we_page_table_clear(&b, &cache);
+    assert_int_equal(we_kv_cache_match(&cache, 0, others, 5 * P, &b), 3 * P);
+    we_page_table_clear(&b, &cache);
+    assert_int_equal(we_kv_cache_match(&cache, 0, tokens, 5 * P, &b), 4 * P);
+    we_page_table_free(&a, &cache);
+    we_page_table_free(&b, &cache);
+    we_kv_cache_clear(&cache);
+    assert_int_equal(cache.slots.num_free, 8);
+    we_kv_cache_free(&cache);
+}
+
+/* Sequences that come, go on in batches of several, and leave, with hardly more slots than sequences: nobody lacks one, and
+ * every state is that of its tokens. */
+static void random_sequences_find_their_own_states(void **state)
+{
+    (void)state;
+    enum { SEQUENCES = 4, LONGEST = 6, PAGES = 40 };
+    for (uint32_t slots = SEQUENCES + 1; slots <= 3 * SEQUENCES; slots += 3) {
+        struct we_kv_cache cache;
+        struct we_page_table tables[SEQUENCES];
+        uint32_t tokens[SEQUENCES][LONGEST * P], lengths[SEQUENCES] = {0}, done[SEQUENCES] = {0}, ends[SEQUENCES];
+        uint64_t content[3 * SEQUENCES], hits = 0;
+        open_states(&cache, PAGES, slots);
+        for (int s = 0; s < SEQUENCES; s++)
+            assert_int_equal(we_page_table_init(&tables[s], &cache, LONGEST, NULL), WE_OK);
+        for (int round = 0; round < 4000; round++) {
+            for (int s = 0; s < SEQUENCES; s++) {
+                ends[s] = 0;
+                if (lengths[s] && (done[s] == lengths[s] || random_below(20) == 0)) {
+                    we_page_table_clear(&tables[s], &cache);
+                    lengths[s] = 0;
+                } else if (lengths[s] == 0 && random_below(3) == 0) {
+                    lengths[s] = 1 + random_below(LONGEST * P - 1);
+                    for (uint32_t i = 0; i < lengths[s]; i++)
+                        tokens[s][i] = i % P ? 7 : random_below(3);
+                    done[s] = we_kv_cache_match(&cache, 0, tokens[s], lengths[s], &tables[s]);
+                    assert_true(done[s] < lengths[s] && done[s] % P == 0 && (done[s] > 0) == (tables[s].slot != WE_NO_SLOT));
+                    if (done[s])
+                        assert_true(content[tables[s].slot] == state_of(tokens[s], done[s]));
+                    hits += done[s] > 0;
+                } else if (lengths[s] && random_below(3)) {
+                    const uint32_t left = lengths[s] - done[s];
+                    ends[s] = random_below(2) ? done[s] + 1 + random_below(left) : done[s] + 1;
+                    assert_int_equal(we_kv_cache_extend(&cache, &tables[s], ends[s], NULL), WE_OK);
+                    assert_int_equal(we_kv_cache_take_slot(&cache, &tables[s], NULL), WE_OK);
+                }
+            }
+            for (int s = 0; s < SEQUENCES; s++) /* best as it can be */
+                if (ends[s] / P * P > done[s] && random_below(2))
+                    we_kv_cache_take_save_slot(&cache, &tables[s], ends[s] / P);
+            for (int s = 0; s < SEQUENCES; s++)
+                if (ends[s]) {
+                    if (done[s])
+                        assert_true(content[tables[s].slot] == state_of(tokens[s], done[s]));
+                    if (tables[s].save_slot != WE_NO_SLOT) {
+                        assert_true(tables[s].save_slot != tables[s].slot && tables[s].save_slot != tables[s].next_slot);
+                        content[tables[s].save_slot] = state_of(tokens[s], ends[s] / P * P);
+                    }
+                    content[tables[s].next_slot] = state_of(tokens[s], ends[s]);
+                }
+            for (int s = 0; s < SEQUENCES; s++)
+                if (ends[s] && random_below(50) == 0) { /* its batch failed */
+                    we_page_table_clear(&tables[s], &cache);
+                    lengths[s] = 0;
+                } else if (ends[s]) {
+                    we_kv_cache_index(&cache, 0, tokens[s], ends[s], random_below(2) ? WE_STATE_OF_PROMPT : WE_STATE_OF_REPLY,
+                                      &tables[s]);
+                    done[s] = ends[s];
+                }
+        }
+        assert_true(hits > 100);
+        for (int s = 0; s < SEQUENCES; s++)
+            we_page_table_free(&tables[s], &cache);
+        we_kv_cache_clear(&cache);
+        assert_int_equal(cache.slots.num_free, slots);
+        assert_int_equal(cache.groups[0].num_free, PAGES);
+        we_kv_cache_free(&cache);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +321,8 @@ int main(void)
         cmocka_unit_test(evicts_the_longest_unused),
         cmocka_unit_test(tells_when_all_pages_are_used),
         cmocka_unit_test(random_sequences_find_their_own_contents),
+        cmocka_unit_test(keeps_some_states),
+        cmocka_unit_test(random_sequences_find_their_own_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -475,6 +475,7 @@ def delta(rng, unit, config):
     while heads * values % unit:
         values += 4
     count = config["num_hidden_layers"] = int(rng.integers(2, MOST["layers"] + 2))
+    config["hidden_size"] += (32 - config["hidden_size"]) * (config["hidden_size"] < 32)  # of fewer values, too
     return {"linear_num_value_heads": heads, "linear_num_key_heads": keys,
             "linear_key_head_dim": int(pick(rng, 16, 20, 32, 36, 64)),  # with fewer, rounding grows until it looks like a difference
             "linear_value_head_dim": values, "linear_conv_kernel_dim": int(rng.integers(2, 6)),
@@ -504,7 +505,11 @@ def qwen3_5_text(rng, unit):
     if chance(rng, 0.8):
         config["rope_parameters"] = {"rope_type": "default", "mrope_section": [1, 1, 0], "rope_theta": base,
                                      "partial_rotary_factor": rotary_share(rng, config)}
-    if chance(rng, 0.3):
+    elif chance(rng, 0.3):
+        config |= {"rope_parameters": pick(rng, None, {}), "partial_rotary_factor": rotary_share(rng, config), "rope_theta": base}
+    else:
+        config["head_dim"] = 16  # of which a quarter turns
+    if chance(rng, 0.3) and config.get("rope_parameters", True):
         config["rope_theta"] = theta(rng)  # which does not count
     return config
 
