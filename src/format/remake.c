@@ -15,6 +15,7 @@ struct planner {
     struct we_tensor *tensors; /* (count): those that stand as they are, under their new names */
     size_t count;
     bool changed;
+    bool raw; /* of the families with states: the checkpoint is in the form that it was trained in */
     struct we_error *error;
 };
 
@@ -104,13 +105,14 @@ static bool split_name(struct we_str name, struct we_str *before, uint32_t *numb
 
 static we_status stacked_name(struct planner *p, struct we_str before, struct we_str after, struct we_str *name)
 {
-    static const char *const names[][2] = {{"w1.", "gate_proj."}, {"w2.", "down_proj."}, {"w3.", "up_proj."}};
+    static const char *const names[][2] = {
+        {"w1.", "gate_proj."}, {"w2.", "down_proj."}, {"w3.", "up_proj."}, {"up_proj.", "fc1."}, {"down_proj.", "fc2."}};
     char text[LONGEST_NAME];
     const char *module = "";
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < (is(p, "nemotron_h") ? 5 : 3); i++)
         if (we_str_starts_with(after, we_str_c(names[i][0]))) {
             module = names[i][1];
-            after = we_str(after.data + 3, after.length - 3);
+            after = we_str(after.data + strlen(names[i][0]), after.length - strlen(names[i][0]));
             break;
         }
     int n = snprintf(text, sizeof text, ".%s.%s%.*s", is(p, "dots1") ? "experts" : "switch_mlp", module, (int)after.length,
@@ -313,18 +315,27 @@ static we_status remake_granitemoe(struct planner *p, const struct we_tensor *t,
 }
 
 /* A convolution of each value by itself, (values, 1, taps): of that form (values, taps, 1) has the same bytes. */
+static bool is_raw_conv(const struct we_tensor *t, const char *end)
+{
+    return we_str_ends_with(t->name, we_str_c(end)) && t->num_dims == 3 && t->shape[1] == 1 && t->shape[2] > 1;
+}
+
+static we_status turn_conv(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after)
+{
+    struct we_tensor turned = *t;
+    turned.shape[1] = t->shape[2];
+    turned.shape[2] = 1;
+    return rename_tensor(p, &turned, before, after);
+}
+
 static we_status remake_lfm2(struct planner *p, const struct we_tensor *t, bool *done)
 {
     static const char *const names[][2] = {
         {"w1.weight", "gate_proj.weight"}, {"w2.weight", "down_proj.weight"}, {"w3.weight", "up_proj.weight"}};
     struct we_str before;
     *done = true;
-    if (we_str_ends_with(t->name, we_str_c("conv.weight")) && t->num_dims == 3 && t->shape[1] == 1 && t->shape[2] > 1) {
-        struct we_tensor turned = *t;
-        turned.shape[1] = t->shape[2];
-        turned.shape[2] = 1;
-        return rename_tensor(p, &turned, t->name, "");
-    }
+    if (is_raw_conv(t, "conv.weight"))
+        return turn_conv(p, t, t->name, "");
     for (size_t i = 0; i < 3 && is(p, "lfm2_moe"); i++)
         if (cut_end(t->name, names[i][0], &before))
             return rename_tensor(p, t, before, names[i][1]);
@@ -360,14 +371,150 @@ static we_status remake_mistral3(struct planner *p, const struct we_tensor *t, b
     return rename_tensor(p, t, we_str_c(ours), after);
 }
 
+/* ---- families with states ---- */
+
+/* Norms whose weights are learned around 0; MLX's are around 1. */
+static bool is_centred_norm(struct we_str name)
+{
+    static const char *const ends[] = {".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight",
+                                       ".q_norm.weight", ".k_norm.weight"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (we_str_ends_with(name, we_str_c(ends[i])))
+            return true;
+    return false;
+}
+
+static we_status add_one(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after)
+{
+    struct we_tensor shifted = *t;
+    const size_t size = we_dtype_size(t->dtype);
+    unsigned char *data = we_arena_array(p->arena, t->shape[0] + 1, size);
+    if (data == NULL)
+        return we_error_memory(p->error, "norms");
+    for (uint64_t i = 0; i < t->shape[0]; i++)
+        we_store_float(data, t->dtype, i, we_load_float(t->data, t->dtype, i) + 1);
+    shifted.data = data;
+    return rename_tensor(p, &shifted, before, after);
+}
+
+/* Convolutions and norms; `before` and `after` make the name. */
+static we_status remake_delta(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after, bool *done)
+{
+    *done = true;
+    if (is_raw_conv(t, "conv1d.weight"))
+        return turn_conv(p, t, before, after);
+    if (p->raw && is_centred_norm(t->name) && t->num_dims == 1 && we_dtype_is_float(t->dtype))
+        return add_one(p, t, before, after);
+    *done = false;
+    return WE_OK;
+}
+
+static we_status remake_qwen3_next(struct planner *p, const struct we_tensor *t, bool *done)
+{
+    *done = false;
+    return p->raw ? remake_delta(p, t, t->name, "", done) : WE_OK;
+}
+
+/* Its experts hold gate and up in one tensor, and its names begin otherwise. */
+static we_status remake_qwen3_5(struct planner *p, const struct we_tensor *t, bool *done)
+{
+    static const char theirs[] = "model.language_model.", ours[] = "language_model.";
+    static const char *const halves[2] = {"switch_mlp.gate_proj.weight", "switch_mlp.up_proj.weight"};
+    char text[LONGEST_NAME];
+    struct we_str name = t->name, before;
+    const bool nested = we_str_starts_with(name, we_str_c(theirs)), same = we_str_starts_with(name, we_str_c(ours));
+    const size_t cut = nested ? sizeof theirs - 1 : same ? sizeof ours - 1 : 0;
+    int n = snprintf(text, sizeof text, "%s%s%.*s", ours, nested ? "model." : "", (int)(name.length - cut), name.data + cut);
+    if (n < 0 || (size_t)n >= sizeof text)
+        return we_error_set(p->error, WE_UNSUPPORTED, "the name of the tensor '%.*s' is too long", WE_STR_ARG(name));
+    name = we_str(text, (size_t)n);
+    if (cut_end(name, "experts.gate_up_proj", &before) && is(p, "qwen3_5_moe"))
+        return *done = true, split_tensor(p, t, t, ONE_AFTER_THE_OTHER, before, halves);
+    if (cut_end(name, "experts.down_proj", &before) && is(p, "qwen3_5_moe"))
+        return *done = true, rename_tensor(p, t, before, "switch_mlp.down_proj.weight");
+    we_status status = remake_delta(p, t, name, "", done);
+    if (status == WE_OK && !*done && !same)
+        return *done = true, rename_tensor(p, t, name, "");
+    return status;
+}
+
+static we_status remake_nemotron_h(struct planner *p, const struct we_tensor *t, bool *done)
+{
+    *done = is_raw_conv(t, "conv1d.weight");
+    return *done ? turn_conv(p, t, t->name, "") : WE_OK;
+}
+
+/* The rows of the first half, then those of the second, of (2 * rows, columns). */
+static we_status split_rows(struct planner *p, const struct we_tensor *t, struct we_str before, const char *const after[2])
+{
+    if (t->num_dims != 2 || t->shape[0] % 2)
+        return wrong_form(p, t, "(twice the rows, columns)");
+    for (uint32_t half = 0; half < 2; half++) {
+        struct we_tensor part = *t;
+        part.shape[0] = t->shape[0] / 2;
+        part.size = t->size / 2;
+        part.data = (const unsigned char *)t->data + half * part.size;
+        we_status status = rename_tensor(p, &part, before, after[half]);
+        if (status != WE_OK)
+            return status;
+    }
+    return WE_OK;
+}
+
+/* Without experts its feed-forward is what stands under shared_mlp. */
+static we_status remake_granitemoehybrid(struct planner *p, const struct we_tensor *t, bool *done)
+{
+    static const char *const halves[2] = {"mlp.gate_proj.weight", "mlp.up_proj.weight"};
+    struct we_str before;
+    *done = true;
+    if (is_raw_conv(t, "conv1d.weight"))
+        return turn_conv(p, t, t->name, "");
+    if (p->raw && cut_end(t->name, "shared_mlp.input_linear.weight", &before))
+        return split_rows(p, t, before, halves);
+    if (p->raw && cut_end(t->name, "shared_mlp.output_linear.weight", &before))
+        return rename_tensor(p, t, before, "mlp.down_proj.weight");
+    return remake_granitemoe(p, t, done);
+}
+
+/* What their classes look at: whether experts stand by themselves, whether a convolution has the other form, whether there are
+ * experts. */
+static bool is_raw(const struct planner *p, const struct we_config *config)
+{
+    uint32_t experts = 0;
+    if (is(p, "granitemoehybrid"))
+        return we_config_u32(config, "num_local_experts", &experts, NULL) == WE_OK && experts == 0;
+    const char *end = is(p, "qwen3_next") ? ".mlp.experts.0.up_proj.weight" : "conv1d.weight";
+    for (size_t i = 0; i < we_safetensors_count(p->files); i++) {
+        const struct we_tensor *t = we_safetensors_at(p->files, i);
+        if (we_str_ends_with(t->name, we_str_c(end)) &&
+            (is(p, "qwen3_next") ? we_str_starts_with(t->name, we_str_c("model.layers."))
+                                 : t->num_dims == 3 && t->shape[2] != 1))
+            return true;
+    }
+    return false;
+}
+
+/* Tensors of layers that predict further tokens, and of images: their experts are not put together. */
+static bool is_dropped(const struct planner *p, struct we_str name)
+{
+    const bool qwen = is(p, "qwen3_5") || is(p, "qwen3_5_moe") || (is(p, "qwen3_next") && p->raw);
+    if (is(p, "nemotron_h"))
+        return we_str_starts_with(name, we_str_c("mtp."));
+    return qwen && (we_str_find(name, we_str_c("mtp."), 0) != SIZE_MAX ||
+                    (!is(p, "qwen3_next") && (we_str_starts_with(name, we_str_c("vision_tower")) ||
+                                              we_str_starts_with(name, we_str_c("model.visual")))));
+}
+
 typedef we_status remake_fn(struct planner *p, const struct we_tensor *t, bool *done);
 
 static const struct {
     const char *model_type;
     remake_fn *remake;
-} families[] = {{"gpt_oss", remake_gpt_oss}, {"granitemoe", remake_granitemoe}, {"lfm2", remake_lfm2},
-                {"lfm2_moe", remake_lfm2},   {"bailing_moe", remake_bailing},   {"mistral3", remake_mistral3},
-                {"llava", remake_mistral3}};
+} families[] = {
+    {"gpt_oss", remake_gpt_oss},     {"granitemoe", remake_granitemoe}, {"lfm2", remake_lfm2},
+    {"lfm2_moe", remake_lfm2},       {"bailing_moe", remake_bailing},   {"mistral3", remake_mistral3},
+    {"llava", remake_mistral3},      {"qwen3_next", remake_qwen3_next}, {"qwen3_5", remake_qwen3_5},
+    {"qwen3_5_moe", remake_qwen3_5}, {"nemotron_h", remake_nemotron_h}, {"granitemoehybrid", remake_granitemoehybrid}};
 
 /* ---- all tensors ---- */
 
@@ -379,6 +526,10 @@ static we_status go_through(struct planner *p, remake_fn *remake, bool fill)
     for (size_t i = 0; i < we_safetensors_count(p->files) && status == WE_OK; i++) {
         const struct we_tensor *t = we_safetensors_at(p->files, i);
         bool done = false;
+        if (is_dropped(p, t->name)) {
+            p->changed = true;
+            continue;
+        }
         if (split_name(t->name, &before, &number, &after)) {
             status = stack_tensor(p, t, before, number, after, fill);
             continue;
@@ -403,6 +554,7 @@ we_status we_remake_plan(const struct we_safetensors *files, const struct we_con
     remake_fn *family = NULL;
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         family = is(&p, families[i].model_type) ? families[i].remake : family;
+    p.raw = is_raw(&p, config);
     p.tensors = we_arena_array(arena, 2 * we_safetensors_count(files) + 1, sizeof *p.tensors);
     if (p.tensors == NULL)
         return we_error_memory(error, "the list of tensors");
@@ -413,6 +565,23 @@ we_status we_remake_plan(const struct we_safetensors *files, const struct we_con
     for (size_t i = 0; i < stacks && status == WE_OK; i++)
         status = finish_stack(&p, &remake->list[i]);
     return status == WE_OK && p.changed ? we_safetensors_view(p.tensors, p.count, &remake->view, error) : status;
+}
+
+/* qwen3_5 calls rope_type by its other name, and puts it last. */
+void we_remake_config(struct we_config *config)
+{
+    const struct we_json *type = we_json_get(config->json, "model_type"), *text = we_json_get(config->json, "text_config");
+    struct we_json *rope = (struct we_json *)we_json_get(text ? text : config->json, "rope_parameters");
+    const struct we_json *rope_type = we_json_get(rope, "rope_type");
+    if (type == NULL || type->kind != WE_JSON_STRING || rope_type == NULL || we_json_get(rope, "type") ||
+        !(we_str_equal_c(type->string, "qwen3_5") || we_str_equal_c(type->string, "qwen3_5_moe")))
+        return;
+    const struct we_json value = *rope_type;
+    const size_t at = (size_t)(rope_type - rope->items), after = rope->count - at - 1;
+    memmove(rope->items + at, rope->items + at + 1, after * sizeof *rope->items);
+    memmove(rope->keys + at, rope->keys + at + 1, after * sizeof *rope->keys);
+    rope->items[rope->count - 1] = value;
+    rope->keys[rope->count - 1] = we_str_c("type");
 }
 
 /* ---- with the data ---- */

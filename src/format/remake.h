@@ -26,6 +26,8 @@ struct we_remake {
 /* Empty (view NULL) where nothing is to be changed. */
 we_status we_remake_plan(const struct we_safetensors *files, const struct we_config *config, struct we_arena *arena,
                          struct we_remake *remake, struct we_error *error);
+/* What mlx-lm's class of the model changes in the config itself as it loads, in place. */
+void we_remake_config(struct we_config *config);
 /* NULL for a tensor that stands as it is. */
 const struct we_remade *we_remake_find(const struct we_remake *remake, struct we_str name);
 /* Rows from `first` on that lie in one piece: their number, 1 to `count`, and where they are. */

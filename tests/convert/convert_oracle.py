@@ -133,6 +133,41 @@ def _gpt_oss_blocks(weights):
         weights[start + "down_proj_bias"] = weights.pop(start + "down_proj.bias")
 
 
+STATES = ("qwen3_next", "qwen3_5", "qwen3_5_moe", "nemotron_h", "granitemoehybrid")
+NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight", ".q_norm.weight", ".k_norm.weight")
+
+
+def _trained_form(family, weights):
+    """Families with states: convolutions turned, norms around 0, experts and names as they were. (Their experts are by themselves.)"""
+    weights = {k: mx.contiguous(v.transpose(0, 2, 1)) if k.endswith("conv1d.weight") else v for k, v in weights.items()}
+    if family == "nemotron_h":
+        for key in [k for k in weights if ".switch_mlp.fc" in k]:
+            name = {"fc1": "up_proj", "fc2": "down_proj"}[key.split(".")[-2]]
+            for number, value in enumerate(weights.pop(key)):
+                weights[f"{key.split('.switch_mlp.')[0]}.experts.{number}.{name}.weight"] = value
+        weights["mtp.layers.0.norm.weight"] = mx.ones(2)
+    if family == "granitemoehybrid":
+        for key in [k for k in weights if k.endswith("mlp.gate_proj.weight")]:
+            start = key.removesuffix("gate_proj.weight")
+            halves, down = [weights.pop(f"{start}{n}_proj.weight") for n in ("gate", "up")], weights.pop(start + "down_proj.weight")
+            start = start.removesuffix("switch_mlp.") if "switch_mlp" in start else start.removesuffix("mlp.") + "shared_mlp."
+            weights[start + "input_linear.weight"] = mx.concatenate(halves, axis=-2)
+            weights[start + "output_linear.weight"] = down
+    if family.startswith("qwen3") and (family != "qwen3_next" or any(".experts.0." in k for k in weights)):
+        weights = {k: v - 1 if k.endswith(NORMS) else v for k, v in weights.items()}
+        weights["mtp.fc.weight"] = mx.ones((2, 2))
+    if family == "qwen3_5_moe":
+        for start in {k.split(".experts.")[0] for k in weights if ".experts.0." in k}:
+            count = sum(k.startswith(start + ".experts.") for k in weights) // 3
+            take = lambda n: mx.stack([weights.pop(f"{start}.experts.{e}.{n}_proj.weight") for e in range(count)])  # noqa: B023, E731
+            weights[start + ".experts.gate_up_proj"] = mx.concatenate([take("gate"), take("up")], axis=1)
+            weights[start + ".experts.down_proj"] = take("down")
+    if family in ("qwen3_5", "qwen3_5_moe"):
+        weights = {k.replace("language_model.model.", "model.language_model.").removeprefix("language_model."): v
+                   for k, v in weights.items()} | {"model.visual.patch.weight": mx.ones((2, 2))}
+    return weights
+
+
 def original_form(directory, target):
     """A copy of a plain model in the form of Hugging Face's checkpoints; False if that is the same."""
     weights, config = {}, json.loads((directory / "config.json").read_text())
@@ -151,7 +186,7 @@ def original_form(directory, target):
         _gpt_oss_blocks(weights)
         config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]}
     else:
-        _separate_experts(weights, "experts" if family == "dots1" else "switch_mlp",
+        _separate_experts(weights, "experts" if family == "dots1" else "switch_mlp" if family != "granitemoehybrid" else "none",
                           letters if family == "lfm2_moe" or any("block_sparse_moe" in k for k in weights) else {})
     if family == "lfm2_moe":  # the dense layers too
         for key in [k for k in weights if ".feed_forward." in k and ".experts." not in k]:
@@ -166,6 +201,8 @@ def original_form(directory, target):
         weights = {"model.language_model." + k.removeprefix("language_model.model.") if k.startswith("language_model.model.") else
                    k.removeprefix("language_model."): v for k, v in weights.items()}
         weights["vision_tower.patch.weight"] = mx.ones((2, 2))
+    if family in STATES:
+        weights = _trained_form(family, weights)
     if before == set(weights) and shapes == {k: v.shape for k, v in weights.items()}:
         return False
     target.mkdir()
