@@ -46,6 +46,17 @@ bool we_chat_command(struct we_chat *chat, const char *line);
 /* Completes commands, names of models, and files. */
 size_t we_chat_complete(void *context, const char *line, struct we_arena *arena, char ***list, size_t *count);
 
+/* ---- chat_model.c ---- */
+
+/* A command that failed: says why. */
+void we_chat_report(struct we_chat *chat, const struct we_error *error);
+
+/* /model: NULL tells which model it is and which there are; "#NAME" is one of the endpoint that answers now. */
+void we_chat_model(struct we_chat *chat, const char *argument);
+
+/* Calls `visit` for each model of that endpoint; there must be one. */
+we_status we_chat_endpoint_models(const struct we_chat *chat, we_name_fn *visit, void *context, struct we_error *error);
+
 /* ---- chat_history.c ---- */
 
 /* Takes the last message and its reply out of the conversation. *user is the message, the caller's (free); *json the whole

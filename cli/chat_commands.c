@@ -26,12 +26,6 @@ static const struct chat_command *command_row(size_t index);
 
 /* ---- what they do ---- */
 
-static void report(struct we_chat *chat, const struct we_error *error)
-{
-    chat->failed = true;
-    we_fail(chat->args->command, error);
-}
-
 static void print_key(const char *keys, const char *text)
 {
     unsigned width = we_terminal_width(STDOUT_FILENO);
@@ -71,41 +65,13 @@ static bool count_messages(struct we_chat *chat, size_t *count, char **system)
     struct we_error error;
     if (we_chat_look(chat->session, count, system, &error) == WE_OK)
         return true;
-    report(chat, &error);
+    we_chat_report(chat, &error);
     return false;
-}
-
-static bool print_name(void *context, const struct we_store_entry *entry)
-{
-    (void)context;
-    return !entry->complete || we_out_printf("  %s\n", entry->name);
 }
 
 static void run_model(struct we_chat *chat, const char *argument)
 {
-    if (argument) {
-        if (we_chat_open_model(chat, argument)) {
-            const struct we_model_info *info = we_model_info(chat->model);
-            we_chat_note("The conversation goes on with %s.", we_model_short_name(info->path));
-        }
-        return;
-    }
-    const struct we_model_info *info = we_model_info(chat->model);
-    struct we_error error;
-    char text[32];
-    we_print_fact(LABEL, "model", "%s", we_model_short_name(info->path));
-    if (info->endpoint) {
-        we_print_fact(LABEL, "endpoint", "%s", info->endpoint);
-    } else {
-        we_print_fact(LABEL, "path", "%s", info->path);
-        we_print_fact(LABEL, "parameters", "%s", we_format_count(info->num_parameters, text, sizeof text));
-        we_print_fact(LABEL, "weights", "%s", we_format_bytes(info->weight_bytes, text, sizeof text));
-        we_print_fact(LABEL, "context", "%s positions", we_format_grouped(info->context_length, text, sizeof text));
-        we_print_fact(LABEL, "device", "%s", info->device);
-    }
-    we_out_c("\nModels that are here:\n");
-    if (we_store_list(we_settings_text(chat->args->settings, WE_SETTING_MODELS_DIR), print_name, NULL, &error) != WE_OK)
-        report(chat, &error);
+    we_chat_model(chat, argument);
 }
 
 static void run_system(struct we_chat *chat, const char *argument)
@@ -116,7 +82,7 @@ static void run_system(struct we_chat *chat, const char *argument)
     if (argument) {
         bool remove = strcmp(argument, "-") == 0;
         if (we_session_set_system(chat->session, remove ? NULL : argument, &error) != WE_OK)
-            report(chat, &error);
+            we_chat_report(chat, &error);
         else
             we_chat_note(remove ? "The system message is removed." : "The system message is set.");
         return;
@@ -134,7 +100,7 @@ static void run_save(struct we_chat *chat, const char *argument)
 {
     struct we_error error;
     if (we_chat_save(chat->session, argument, &error) != WE_OK)
-        report(chat, &error);
+        we_chat_report(chat, &error);
     else
         we_chat_note("Saved to %s.", argument);
 }
@@ -151,7 +117,7 @@ static void run_load(struct we_chat *chat, const char *argument)
     size_t count;
     char *system;
     if (we_chat_load(chat->session, argument, &error) != WE_OK) {
-        report(chat, &error);
+        we_chat_report(chat, &error);
         return;
     }
     forget_numbers(chat);
@@ -214,7 +180,7 @@ static void run_quit(struct we_chat *chat, const char *argument)
 /* clang-format off: a row stays a row */
 static const struct chat_command commands[] = {
     {"/help", " /? ", NULL, false, WE_VALUE_ANY, "what you are reading", run_help},
-    {"/model", "", "NAME", false, WE_VALUE_MODEL, "the model; with a name, the conversation goes on with that one", run_model},
+    {"/model", "", "NAME", false, WE_VALUE_MODEL, "the model, and those that there are; with a name, the conversation goes on with that one; #NAME is one of the endpoint that answers", run_model},
     {"/system", "", "TEXT", false, WE_VALUE_ANY, "the system message; with a text, sets it; - removes it", run_system},
     {"/regenerate", " /retry /regen ", NULL, false, WE_VALUE_ANY, "another reply to the last message (or /retry)",
      run_regenerate},
@@ -338,6 +304,15 @@ static bool add_word(struct words *words, const char *word)
     return copy != NULL;
 }
 
+static bool add_remote_name(void *context, const char *name)
+{
+    struct we_buf word = {0};
+    we_buf_printf(&word, "#%s", name);
+    bool ok = !word.failed && add_word(context, word.data);
+    we_buf_free(&word);
+    return ok;
+}
+
 static bool add_entry(void *context, const struct we_store_entry *entry)
 {
     return !entry->complete || add_word(context, entry->name);
@@ -389,7 +364,10 @@ size_t we_chat_complete(void *context, const char *line, struct we_arena *arena,
         const struct chat_command *command = find_command(we_str(line, length));
         start = length + strspn(line + length, " ");
         words.prefix = we_str_c(line + start);
-        if (command && command->kind == WE_VALUE_MODEL)
+        if (command && command->kind == WE_VALUE_MODEL && words.prefix.length && words.prefix.data[0] == '#') {
+            if (we_model_info(chat->model)->endpoint)
+                (void)we_chat_endpoint_models(chat, add_remote_name, &words, &ignored);
+        } else if (command && command->kind == WE_VALUE_MODEL)
             we_store_list(we_settings_text(chat->args->settings, WE_SETTING_MODELS_DIR), add_entry, &words, &ignored);
         else if (command && command->kind == WE_VALUE_FILE)
             add_files(&words);

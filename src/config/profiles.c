@@ -34,18 +34,29 @@ void we_address_split(const char *text, struct we_str *address, struct we_str *n
         address->length--;
 }
 
-/* Its part up to the path: "http://host:1234". */
-static struct we_str server_of(const char *address)
+/* Its scheme, with what separates it, and its host and port; who logs in is not of the server. */
+static void split_server(const char *address, struct we_str *scheme, struct we_str *host)
 {
     const char *slashes = strstr(address, "://");
-    size_t scheme = slashes ? (size_t)(slashes - address) + 3 : 0;
-    return we_str(address, scheme + strcspn(address + scheme, "/?#"));
+    *scheme = we_str(address, slashes ? (size_t)(slashes - address) + 3 : 0);
+    const char *begin = address + scheme->length;
+    size_t length = strcspn(begin, "/?#"), at = length;
+    while (at && begin[at - 1] != '@')
+        at--;
+    *host = we_str(begin + at, length - at);
+}
+
+static bool same_text(struct we_str a, struct we_str b)
+{
+    return a.length == b.length && strncasecmp(a.data, b.data, a.length) == 0;
 }
 
 bool we_address_same_server(const char *a, const char *b)
 {
-    struct we_str x = server_of(a), y = server_of(b);
-    return x.length == y.length && strncasecmp(x.data, y.data, x.length) == 0;
+    struct we_str schemes[2], hosts[2];
+    split_server(a, &schemes[0], &hosts[0]);
+    split_server(b, &schemes[1], &hosts[1]);
+    return same_text(schemes[0], schemes[1]) && same_text(hosts[0], hosts[1]);
 }
 
 enum we_profile we_profile_of(const struct we_settings *settings, const char *model)

@@ -458,6 +458,43 @@ class Chat(RemoteCase):
         self.assertNotIn("positions", done.stdout.decode())
         self.assertEqual([m["content"] for m in self.server.asked()[1]["messages"]], ["one", REPLY, "two"])
 
+    def test_models_of_the_endpoint(self):
+        self.server = self.serve(models=["org/model", "org/other", "odd\x1b[2Jname"])
+        self.install("org/here")
+        address = self.server.address
+        done = self.run_command("chat", "-m", address + "#org/model", input="one\n/model\n/model #org/other\ntwo\n/model #org/none\nthree\n")
+        text = done.stdout.decode()
+        self.assertIn("Models that are there:\n  #org/model\n  #org/other\n", text)
+        self.assertIn("Models that are here:\n  org/here\n", text)
+        self.assertIn("The conversation goes on with org/other.", done.errors)
+        self.assertEqual([b["model"] for b in self.server.asked()], ["org/model", "org/other", "org/none"])
+        # The password of the address that is configured goes with it, though no one sees it.
+        secret = address.replace("127.0.0.1", "me:geheim@127.0.0.1")
+        done = self.run_command("chat", "-m", secret + "#org/model", input="/model\n/model #org/other\ntwo\n")
+        self.assertEqual((done.returncode, "geheim" in done.stdout.decode() + done.errors), (0, False), done.errors)
+        self.assertTrue(self.server.requests[-1].key.startswith("Basic "))
+        # Here a # is no model.
+        done = self.run_command("chat", "-m", "org/here", input="/model #org/other\n")
+        self.assertEqual(done.returncode, 1)
+        # It refuses, or tells nothing.
+        for fault, says, status in [(lambda r: r.answer(500), "a problem of its own", 1), (lambda r: r.cut(), "it does not list them", 0)]:
+            server = self.serve()
+            server.fault = lambda r: len(server.requests) > 1 and fault(r)
+            done = self.run_command("chat", "-m", server.address + "#org/model", input="/model\n")
+            self.assertEqual(done.returncode, status)
+            self.assertIn(says, done.stdout.decode() + done.errors)
+
+    def test_completion_of_models_of_the_endpoint(self):
+        self.server = self.serve(models=["org/model", "org/special"])
+        t = self.terminal("chat", "-m", self.server.address + "#org/model")
+        t.wait_prompt(1)
+        t.send("/model #org/s\t")
+        t.wait_for("/model #org/special")
+        t.send("\n")
+        t.wait_for("goes on with org/special")
+        t.send("/quit\n")
+        self.assertEqual(t.end(), 0)
+
     def test_a_reply_that_fails_leaves_the_conversation(self):
         count = []
 
