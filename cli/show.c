@@ -15,11 +15,15 @@ static const struct we_option options[] = {
 
 enum { LABEL = 16 };
 
-/* Contexts whose memory is told: the usual sizes up to the model's own. */
-static size_t example_contexts(const struct we_model_facts *facts, uint32_t out[4])
+/* Contexts whose memory is told: the one that is configured, or the usual sizes up to the model's own. */
+static size_t example_contexts(const struct we_model_facts *facts, uint32_t configured, uint32_t out[4])
 {
     static const uint32_t usual[] = {4096, 32768, 131072};
     size_t count = 0;
+    if (configured) {
+        out[0] = configured;
+        return 1;
+    }
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         if (usual[i] < facts->context_length)
             out[count++] = usual[i];
@@ -55,13 +59,13 @@ static void print_weights(const struct we_model_facts *f)
     }
 }
 
-static void print_memory(const struct we_model_summary *summary, const struct we_model_facts *f)
+static void print_memory(const struct we_model_summary *summary, const struct we_model_facts *f, uint32_t context)
 {
     uint32_t contexts[4];
     uint64_t available = we_memory_available();
     char bytes[32], grouped[32];
     we_print_fact(LABEL, "KV cache", "%s for each position", we_format_bytes(f->kv_position_bytes, bytes, sizeof bytes));
-    size_t count = example_contexts(f, contexts);
+    size_t count = example_contexts(f, context, contexts);
     for (size_t i = 0; i < count; i++) {
         uint64_t need = we_model_summary_memory(summary, contexts[i]);
         we_print_fact(LABEL, i == 0 ? "memory to run" : "", "%9s with %s positions%s", we_format_bytes(need, bytes, sizeof bytes),
@@ -72,13 +76,13 @@ static void print_memory(const struct we_model_summary *summary, const struct we
         we_print_fact(LABEL, "free here", "%9s", we_format_bytes(available, bytes, sizeof bytes));
 }
 
-static void print_facts(const struct we_model_summary *summary, const struct we_model_facts *f)
+static void print_facts(const struct we_model_summary *summary, const struct we_model_facts *f, uint32_t context)
 {
     char bytes[32];
     we_print_fact(LABEL, "path", "%s", f->path);
     print_shape(f);
     print_weights(f);
-    print_memory(summary, f);
+    print_memory(summary, f, context);
     for (size_t i = 0; i < f->num_files; i++)
         we_print_fact(LABEL, i == 0 ? "files" : "", "%9s  %s", we_format_bytes(f->file_bytes[i], bytes, sizeof bytes), f->files[i]);
 }
@@ -104,7 +108,7 @@ static void json_shape(struct we_json_line *out, const struct we_model_facts *f)
     we_json_integer(out, "kv_position_bytes", f->kv_position_bytes);
 }
 
-static bool print_json(const struct we_model_summary *summary, const struct we_model_facts *f)
+static bool print_json(const struct we_model_summary *summary, const struct we_model_facts *f, uint32_t context)
 {
     struct we_json_line out = {0};
     uint32_t contexts[4];
@@ -121,7 +125,7 @@ static bool print_json(const struct we_model_summary *summary, const struct we_m
     }
     we_json_close(&out, ']');
     we_json_open(&out, "memory", '[');
-    size_t count = example_contexts(f, contexts);
+    size_t count = example_contexts(f, context, contexts);
     for (size_t i = 0; i < count; i++) {
         we_json_open(&out, NULL, '{');
         we_json_integer(&out, "context", contexts[i]);
@@ -145,18 +149,22 @@ static int run_command(const struct we_args *args)
 {
     struct we_error error;
     struct we_model_summary *summary = NULL;
+    struct we_model_options model;
     char *path = NULL;
+    we_model_options_init(&model);
+    we_settings_model_options(args->settings, &model);
+    model.max_sequences = 1; /* as `run` and `chat` open it */
     if (args->num_operands && we_settings_source(args->settings, WE_SETTING_MODEL) == WE_SOURCE_FLAG)
         return we_usage_error(args->command, "the model is named twice: '%s' and '%s'", args->operands[0],
                               we_settings_text(args->settings, WE_SETTING_MODEL));
     int status = we_find_model(args, args->num_operands ? args->operands[0] : NULL, &path);
-    if (status == WE_EXIT_OK && we_model_summary_open(path, &summary, &error) != WE_OK)
+    if (status == WE_EXIT_OK && we_model_summary_open_as(path, &model, &summary, &error) != WE_OK)
         status = we_fail(args->command, &error);
     if (status == WE_EXIT_OK) {
         const struct we_model_facts *facts = we_model_summary_facts(summary);
         if (!we_args_has(args, "--json"))
-            print_facts(summary, facts);
-        else if (!print_json(summary, facts))
+            print_facts(summary, facts, model.max_context);
+        else if (!print_json(summary, facts, model.max_context))
             status = we_fail_text(args->command, "out of memory for the JSON object");
     }
     we_model_summary_close(summary);
@@ -167,13 +175,15 @@ static int run_command(const struct we_args *args)
 const struct we_command we_command_show = {
     .name = "show",
     .summary = "one model: architecture, size, quantisation, memory",
-    .synopsis = "[MODEL] [--json]",
+    .synopsis = "[MODEL] [--context N] [--json]",
     .max_operands = 1,
     .operand_kind = WE_VALUE_MODEL,
     .options = options,
     .num_options = sizeof options / sizeof *options,
-    .settings = WE_TAKES_STORE,
-    .details = "Reads the headers of the files only. MODEL is a directory or ORG/NAME.",
-    .examples = "whisperengine show HuggingFaceTB/SmolLM2-135M-Instruct-4bit",
+    .settings = WE_TAKES_STORE | WE_TAKES(CONTEXT) | WE_TAKES(PRECISION),
+    .details = "Reads the headers of the files only. MODEL is a directory or ORG/NAME. The memory is that of one conversation: weights, KV "
+               "cache and scratch memory, at the context that is set, or at usual ones.",
+    .examples = "whisperengine show HuggingFaceTB/SmolLM2-135M-Instruct-4bit\n"
+                "whisperengine show ORG/NAME --context 32768",
     .run = run_command,
 };

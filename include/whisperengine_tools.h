@@ -81,6 +81,9 @@ WE_API we_status we_endpoint_models(const char *address, const struct we_model_o
 
 struct we_model_summary; /* opaque */
 WE_API we_status we_model_summary_open(const char *path, struct we_model_summary **summary, struct we_error *error);
+/* The same for a model as `options` would open it (NULL: the defaults): that decides what KV cache and scratch memory take. */
+WE_API we_status we_model_summary_open_as(const char *path, const struct we_model_options *options,
+                                          struct we_model_summary **summary, struct we_error *error);
 WE_API void we_model_summary_close(struct we_model_summary *summary);
 
 struct we_quantization_count { /* modules that share a format */

@@ -151,7 +151,23 @@ static void find_heads(const struct we_decoder *decoder, struct we_model_facts *
             }
 }
 
-static we_status fill_facts(struct we_model_summary *summary, struct we_error *error)
+/* What the back-end that would be used allocates beside the pages; stays 0 where there is none. */
+static void find_scratch(struct we_model_summary *summary, const struct we_decoder *decoder, const struct we_kv_layout *layout,
+                         const struct we_model_options *options, enum we_precision precision)
+{
+    struct we_load_options load = we_default_load_options(decoder, layout);
+    const struct we_backend *backend;
+    struct we_device_info device;
+    load.precision = precision;
+    load.threads = options->threads;
+    load.isa = options->isa;
+    if (options->max_sequences && options->max_sequences <= WE_MAX_LOGIT_ROWS)
+        load.max_spans = options->max_sequences;
+    if (we_backend_select(options->device, &load, &backend, &device, NULL) == WE_OK)
+        we_memory_scratch(backend, &load, &summary->scratch_bytes, NULL);
+}
+
+static we_status fill_facts(struct we_model_summary *summary, const struct we_model_options *options, struct we_error *error)
 {
     struct we_model_facts *facts = &summary->facts;
     struct we_config config;
@@ -164,7 +180,8 @@ static we_status fill_facts(struct we_model_summary *summary, struct we_error *e
     we_status status = we_model_describe(facts->path, false, WE_ROPE_PAPER, &summary->arena, &config, &weights, &decoder, error);
     if (status != WE_OK)
         return status;
-    status = we_kv_layout_derive(&decoder, WE_F32, &summary->arena, &layout, error);
+    const enum we_precision precision = options->precision ? options->precision : WE_PRECISION_EXACT;
+    status = we_kv_layout_derive(&decoder, precision == WE_PRECISION_FAST ? WE_BF16 : WE_F32, &summary->arena, &layout, error);
     if (status == WE_OK) {
         const struct we_json *architectures = we_json_get(config.json, "architectures");
         if (architectures && architectures->kind == WE_JSON_ARRAY && architectures->count &&
@@ -181,11 +198,7 @@ static we_status fill_facts(struct we_model_summary *summary, struct we_error *e
         facts->context_length = decoder.context_length;
         facts->tied_embeddings = decoder.lm_head.data == decoder.embed_tokens.data;
         find_heads(&decoder, facts);
-        struct we_load_options load = we_default_load_options(&decoder, &layout);
-        const struct we_backend *backend;
-        struct we_device_info device;
-        if (we_backend_select(NULL, &load, &backend, &device, NULL) == WE_OK)
-            we_memory_scratch(backend, &load, &summary->scratch_bytes, NULL);
+        find_scratch(summary, &decoder, &layout, options, precision);
         count_formats(&decoder, formats);
         facts->bits_per_weight = formats->total_parameters ? (double)formats->total_bits / (double)formats->total_parameters : 0;
         facts->quantizations = formats->counts;
@@ -197,12 +210,20 @@ static we_status fill_facts(struct we_model_summary *summary, struct we_error *e
 
 we_status we_model_summary_open(const char *path, struct we_model_summary **out, struct we_error *error)
 {
+    return we_model_summary_open_as(path, NULL, out, error);
+}
+
+we_status we_model_summary_open_as(const char *path, const struct we_model_options *options, struct we_model_summary **out,
+                                   struct we_error *error)
+{
+    struct we_model_options defaults;
+    we_model_options_init(&defaults);
     *out = NULL;
     struct we_model_summary *summary = calloc(1, sizeof *summary);
     if (summary == NULL)
         return we_error_memory(error, "a summary");
     summary->facts.path = we_arena_copy(&summary->arena, we_str_c(path));
-    we_status status = summary->facts.path ? fill_facts(summary, error) : we_error_memory(error, "a summary");
+    we_status status = summary->facts.path ? fill_facts(summary, options ? options : &defaults, error) : we_error_memory(error, "a summary");
     if (status == WE_OK)
         status = list_files(summary, error);
     if (status == WE_OK) {

@@ -286,6 +286,16 @@ class Models(Case):
         os.symlink(LLAMA, self.path("link"))
         self.assertIn("llama", self.good("show", "-m", "link").decode())
         self.bad(2, "show", "a", "-m", "b", contains="the model is named twice")
+        # 2 layers, keys and values, a head of 16, bfloat16 or float32; the whole is what `validate` plans.
+        exact = one_line(self.good("show", LLAMA, "--json", "--precision", "exact"))
+        self.assertEqual((value["kv_position_bytes"], exact["kv_position_bytes"]), (2 * 2 * 16 * 2, 2 * 2 * 16 * 4))
+        self.assertEqual([m["context"] for m in value["memory"]], [1024])
+        (at,) = one_line(self.good("show", LLAMA, "--json", "--context", "600"))["memory"]
+        self.assertEqual((at["context"], value["memory"][0]["bytes"] - at["bytes"]), (600, 424 * 128))
+        planned = json.loads(self.run_command("validate", "--json", "--no-speed", "-m", LLAMA).stdout)["checks"]
+        (planned,) = [c["message"] for c in planned if c["name"] == "memory" and c["group"] == "memory"]
+        self.assertIn("with 1024 positions", self.good("show", LLAMA).decode())
+        self.assertTrue(planned.startswith("%.2f MB for 1024 positions" % (value["memory"][0]["bytes"] / 1e6)), planned)
 
     def test_names(self):
         self.install("org/tiny-4bit")
