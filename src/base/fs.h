@@ -32,7 +32,7 @@ we_status we_file_write(const char *path, struct we_str data, struct we_error *e
 struct we_file_writer {
     int fd;
     char *path, *temporary;
-    uint64_t written;
+    uint64_t written, on_its_way; /* bytes; those that the disk has been asked to write */
 };
 we_status we_file_writer_begin(struct we_file_writer *writer, const char *path, struct we_error *error);
 we_status we_file_writer_write(struct we_file_writer *writer, const void *data, size_t size, struct we_error *error);
