@@ -44,6 +44,8 @@ static we_status open_checkpoint(const char *source, we_list_tensors *list_tenso
     if (status == WE_OK)
         we_remake_config(&c->config);
     c->view = c->remake.view ? c->remake.view : c->set;
+    if (status == WE_OK)
+        status = we_checkpoint_norm_head(c, arena, error);
     return status == WE_OK ? list_tensors(c, arena, &c->tensors, error) : status;
 }
 

@@ -29,6 +29,11 @@ typedef we_status we_list_tensors(const struct we_checkpoint *checkpoint, struct
 we_status we_convert_directory(const char *source, const char *destination, uint64_t shard_bytes, we_list_tensors *list_tensors,
                                const struct we_convert_options *options, struct we_error *error);
 
+/* ---- norm_head.c ---- */
+
+/* The head of a model whose family norms it: a copy in the arena takes its place. Nothing is done for others. */
+we_status we_checkpoint_norm_head(struct we_checkpoint *checkpoint, struct we_arena *arena, struct we_error *error);
+
 /* ---- checkpoint.c: which weights there will be ---- */
 
 struct we_new_model {

@@ -70,6 +70,9 @@ def sources():
             out[name] = original(name, pathlib.Path(temporary))
     config, tensors = out["helium"]  # a head that nothing reads, which mlx-lm keeps
     out["helium"] = config | {"tie_word_embeddings": True}, tensors
+    config, tensors = out["bailing_moe"]  # whose head is normed; its small model has another one
+    out["bailing-normed"] = config | {"norm_head": True, "tie_word_embeddings": False}, tensors if any(t[0] == "lm_head.weight" for t in tensors) else [
+        *tensors, ["lm_head.weight", "BF16", [config["vocab_size"], config["hidden_size"]]]]
     return out
 
 
@@ -151,7 +154,7 @@ def cases():
         yield ["phi3", options]
     for options in ({}, {"quantize": True}, {"quantize": True, "q-group-size": 32, "dtype": "float32"}, {"dtype": "float16"}):
         yield ["mixtral", options]
-    for source in [*ORIGINALS, "gemma3", "helium"]:
+    for source in [*ORIGINALS, "gemma3", "helium", "bailing-normed"]:
         for options in ({}, {"quantize": True, "q-group-size": 32, "rules": {"*": True}}, {"dequantize": True, "dtype": "float32"}):
             yield [source, options]
 
