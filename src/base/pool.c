@@ -200,15 +200,30 @@ void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context)
         event_wait(&pool->finished, seen);
 }
 
-void we_pool_barrier(struct we_pool *pool)
+uint32_t we_pool_arrive(struct we_pool *pool)
 {
+    const unsigned ticket = atomic_load(&pool->barrier.value);
     if (pool->threads == 1)
-        return;
-    unsigned seen = atomic_load(&pool->barrier.value);
+        return ticket - 1; /* all have arrived */
     if (atomic_fetch_add(&pool->arrived, 1) == pool->threads - 1) {
         atomic_store(&pool->arrived, 0);
         event_raise(&pool->barrier);
-    } else {
-        event_wait(&pool->barrier, seen);
     }
+    return ticket;
+}
+
+bool we_pool_all_arrived(struct we_pool *pool, uint32_t ticket)
+{
+    return atomic_load_explicit(&pool->barrier.value, memory_order_acquire) != ticket;
+}
+
+void we_pool_wait(struct we_pool *pool, uint32_t ticket)
+{
+    if (!we_pool_all_arrived(pool, ticket))
+        event_wait(&pool->barrier, ticket);
+}
+
+void we_pool_barrier(struct we_pool *pool)
+{
+    we_pool_wait(pool, we_pool_arrive(pool));
 }

@@ -20,4 +20,10 @@ void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context);
 /* Inside a task: waits until every worker of the pool has come here. All must call it equally often. */
 void we_pool_barrier(struct we_pool *pool);
 
+/* The barrier in parts, for a worker that has something else to do meanwhile: it arrives, and may ask whether all have
+ * (`ticket`: what arrive returned); at the end it waits. */
+uint32_t we_pool_arrive(struct we_pool *pool);
+bool we_pool_all_arrived(struct we_pool *pool, uint32_t ticket);
+void we_pool_wait(struct we_pool *pool, uint32_t ticket);
+
 #endif

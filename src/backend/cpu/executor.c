@@ -157,6 +157,7 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     e->angles = take(sink, times(times(rows, plan->num_ropes), 2 * (uint64_t)plan->max_pairs), sizeof(float));
     e->logits = take(sink, times(kept, o->decoder->vocab_size), sizeof(float));
     e->spans = take(sink, o->max_spans, sizeof *e->spans);
+    e->shares = take(sink, WE_CPU_CURSORS * e->threads, sizeof *e->shares);
     e->tokens = take(sink, rows, sizeof *e->tokens);
     e->row_span = take(sink, rows, sizeof *e->row_span);
     e->kept = take(sink, kept, sizeof *e->kept);
@@ -398,6 +399,8 @@ static we_status submit(struct we_executor *e, const struct we_batch *batch, uin
         return status;
     for (int i = 0; i < WE_CPU_CURSORS; i++)
         atomic_store_explicit(&e->cursors[i].value, 0, memory_order_relaxed);
+    for (uint32_t i = 0; i < WE_CPU_CURSORS * e->threads; i++)
+        atomic_store_explicit(&e->shares[i].value, 0, memory_order_relaxed);
     const double begin = we_clock();
     e->residence.deadline = begin + settling(e);
     we_pool_run(e->pool, we_cpu_walk, e);

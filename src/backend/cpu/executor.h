@@ -120,9 +120,10 @@ struct we_executor {
     uint32_t num_spans;
     bool pending;
     uint64_t ticket;
-    struct {
+    struct we_cpu_cursor {
         alignas(64) atomic_uint value;
     } cursors[WE_CPU_CURSORS];
+    struct we_cpu_cursor *shares; /* (WE_CPU_CURSORS, threads): of products, how many pieces of a worker's share are taken */
 };
 
 /* What one worker knows while it walks; all fields but `index` and `scratch` are the same in all. */
@@ -134,6 +135,7 @@ struct we_cpu_worker {
     float *stream;                  /* rows that are still computed */
     const struct we_cpu_rows *rows; /* they */
     bool pruned;
+    const struct we_cpu_block *next; /* after this one; NULL: the head */
 };
 
 /* The rows of a span that are still computed: where they stand, and how many. */
@@ -150,6 +152,9 @@ static inline uint32_t we_cpu_take(struct we_cpu_worker *w)
 }
 /* Ends the phase: waits for all workers. */
 void we_cpu_end_phase(struct we_cpu_worker *w);
+/* The same in two steps, between which a worker may prepare what comes next: the first returns a ticket for the second. */
+uint32_t we_cpu_arrive(struct we_cpu_worker *w);
+void we_cpu_leave(struct we_cpu_worker *w, uint32_t ticket);
 
 /* walk.c: the task of a batch. */
 void we_cpu_walk(void *executor, uint32_t worker);
@@ -197,6 +202,9 @@ struct we_cpu_product {
 };
 enum { WE_CPU_MOST_PRODUCTS = 6 * WE_CPU_MOST_SETS }; /* but for a mixture of experts */
 void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
+/* Ends a phase after which we_cpu_products is called with these (x and out need not be known yet): while it waits, the
+ * worker brings the weights that it begins with into its cache. */
+void we_cpu_end_phase_before(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
 
 /* moe.c: from the stream to block_out, its norm before included; ends its last phase. */
 void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b);

@@ -115,6 +115,8 @@ INLINE void dot_slab(const bool nibbles, const int shift, const int tokens, enum
     for (uint32_t g = 0; g < groups; g++) {
         vi dots[MOST];
         const vf scale = load_floats(dtype, strip, 0), bias = load_floats(dtype, strip, LANES);
+        v_prefetch(strip, NEAR);
+        v_prefetch_far(strip, FAR);
         strip += 2 * LANES * scale_bytes;
         dot_group(nibbles, lines, tokens, strip, x, (size_t)g << (shift + 1), dots);
         strip += (size_t)lines * sizeof(vi);

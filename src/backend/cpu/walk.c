@@ -7,13 +7,26 @@
 
 enum { ROWS_AT_ONCE = 8 };
 
-void we_cpu_end_phase(struct we_cpu_worker *w)
+uint32_t we_cpu_arrive(struct we_cpu_worker *w)
 {
     /* No worker is in the phase before the last any more, nor in the one after next before this barrier. */
+    struct we_executor *e = w->executor;
+    const uint32_t next = (w->phase + 2) % WE_CPU_CURSORS;
     if (w->index == 0)
-        atomic_store_explicit(&w->executor->cursors[(w->phase + 2) % WE_CPU_CURSORS].value, 0, memory_order_relaxed);
-    we_pool_barrier(w->executor->pool);
+        atomic_store_explicit(&e->cursors[next].value, 0, memory_order_relaxed);
+    atomic_store_explicit(&e->shares[next * e->threads + w->index].value, 0, memory_order_relaxed);
+    return we_pool_arrive(e->pool);
+}
+
+void we_cpu_leave(struct we_cpu_worker *w, uint32_t ticket)
+{
+    we_pool_wait(w->executor->pool, ticket);
     w->phase++;
+}
+
+void we_cpu_end_phase(struct we_cpu_worker *w)
+{
+    we_cpu_leave(w, we_cpu_arrive(w));
 }
 
 /* ---- before all: weights come nearer ---- */
@@ -126,6 +139,53 @@ static uint32_t add_products(const struct we_cpu_worker *w, const struct we_cpu_
     return packing->rows->num_sets;
 }
 
+/* ---- what comes next ---- */
+
+/* Products of a few rows are a question of memory: workers that wait for others begin to read what comes next. With more
+ * rows packing has a phase of its own before. */
+static void end_phase_before(struct we_cpu_worker *w, const struct we_cpu_matrix *const *matrices, uint32_t count,
+                             const struct we_cpu_matrix *second)
+{
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    const struct we_cpu_rows *rows = w->rows;
+    if (rows->num_sets != 1 || rows->count > WE_CPU_PRIVATE_ROWS || count == 0) {
+        we_cpu_end_phase(w);
+        return;
+    }
+    const enum we_phase phase = rows->sets[0].phase;
+    for (uint32_t i = 0; i < count; i++)
+        products[i] = (struct we_cpu_product){.matrix = matrices[i],
+                                              .form = matrices[i]->form[phase],
+                                              .second = second,
+                                              .second_form = second ? second->form[phase] : WE_CPU_FORM_F32,
+                                              .num_rows = rows->count};
+    we_cpu_end_phase_before(w, products, count);
+}
+
+/* Ends the last phase of a block. */
+static void end_block(struct we_cpu_worker *w)
+{
+    const struct we_cpu_block *next = w->next;
+    if (next == NULL) {
+        end_phase_before(w, (const struct we_cpu_matrix *[]){&w->executor->plan.head}, 1, NULL);
+    } else if (next->block->kind == WE_BLOCK_ATTENTION) {
+        end_phase_before(w, (const struct we_cpu_matrix *[]){&next->q, &next->k, &next->v}, 3, NULL);
+    } else if (next->block->kind == WE_BLOCK_FEED_FORWARD) {
+        const bool gated = next->gate.linear != NULL;
+        end_phase_before(w, (const struct we_cpu_matrix *[]){gated ? &next->gate : &next->up}, 1, gated ? &next->up : NULL);
+    } else if (next->block->kind == WE_BLOCK_SHORT_CONV) {
+        end_phase_before(w, (const struct we_cpu_matrix *[]){&next->in}, 1, NULL);
+    } else {
+        we_cpu_end_phase(w);
+    }
+}
+
+/* Ends a phase after which output_product comes. */
+static void end_phase_before_output(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix)
+{
+    end_phase_before(w, &matrix, 1, NULL);
+}
+
 /* From `inner`, of `width` values, to the stream. */
 static void output_product(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, const struct we_cpu_step *step)
 {
@@ -145,7 +205,7 @@ static void output_product(struct we_cpu_worker *w, const struct we_cpu_matrix *
         products[i].multiplier = step->residual_multiplier;
     }
     we_cpu_products(w, products, count);
-    we_cpu_end_phase(w);
+    end_block(w);
 }
 
 /* Norms over all heads of a row together: a phase of its own. */
@@ -189,7 +249,7 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
     if (b->head_gate.linear)
         count += add_products(w, &packings[prune], &b->head_gate, e->gate, e->plan.gate.stride, products + count);
     we_cpu_products(w, products, count);
-    we_cpu_end_phase(w);
+    end_phase_before_output(w, &b->o); /* attention needs little of the cache, and of memory */
     if (prune) {
         w->pruned = true;
         w->stream = e->kept_stream;
@@ -201,7 +261,7 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
     if (is_whole(a, &a->k_norm))
         norm_rows(w, &a->k_norm, e->k, e->plan.k.stride, e->rows.count);
     we_cpu_attention(w, b, e->q);
-    we_cpu_end_phase(w);
+    end_phase_before_output(w, &b->o);
     if (b->head_gate.linear)
         gate_rows(w, a->num_attention_heads * a->v_head_dim);
     if (w->rows->count > 0)
@@ -217,7 +277,7 @@ static void short_conv_block(struct we_cpu_worker *w, const struct we_cpu_block 
     we_cpu_products(w, products, add_products(w, &packing, &b->in, e->q, e->plan.q.stride, products));
     we_cpu_end_phase(w);
     we_cpu_short_conv(w, b);
-    we_cpu_end_phase(w);
+    end_phase_before_output(w, &b->out);
     output_product(w, &b->out, step);
 }
 
@@ -261,7 +321,7 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
         products[i].feed_forward = b->block->op.feed_forward;
     }
     we_cpu_products(w, products, count);
-    we_cpu_end_phase(w);
+    end_phase_before_output(w, &b->down);
     output_product(w, &b->down, step);
 }
 
@@ -324,6 +384,7 @@ void we_cpu_walk(void *context, uint32_t index)
         const struct we_cpu_step *step = &e->plan.steps[s];
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             const struct we_cpu_block *b = &e->plan.blocks[step->first_block + i];
+            w->next = step->first_block + i + 1 < e->plan.num_blocks ? b + 1 : NULL;
             if (b->block->kind == WE_BLOCK_ATTENTION)
                 attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count);
             else if (b->block->kind == WE_BLOCK_SHORT_CONV)
