@@ -13,7 +13,7 @@
 static void tell(struct we_validator *v, enum we_check_mark mark, const char *name, const char *hint, const char *text)
 {
     struct we_check check = {v->group, name, mark, text, hint};
-    if (!v->stopped && v->options->on_check)
+    if (!v->stopped && !v->out_of_memory && v->options->on_check) /* half a text is worse than none */
         v->stopped = !v->options->on_check(v->options->context, &check);
 }
 
@@ -32,9 +32,8 @@ void we_check(struct we_validator *v, enum we_check_mark mark, const char *name,
 void we_check_error(struct we_validator *v, enum we_check_mark mark, const char *name, const char *hint,
                     const struct we_error *error)
 {
-    v->out_of_memory |=
-        error->status == WE_OUT_OF_MEMORY && mark == WE_CHECK_FAILED && strncmp(error->message, "out of", 6) == 0;
     tell(v, mark, name, hint, error->message);
+    v->out_of_memory |= error->status == WE_OUT_OF_MEMORY && strncmp(error->message, "out of memory", 13) == 0;
 }
 
 void we_step(struct we_validator *v, const char *what)
@@ -227,18 +226,21 @@ static we_status end(struct we_validator *v, struct we_error *error)
 we_status we_validate_model(const char *name, const struct we_validate_options *options, struct we_error *error)
 {
     struct we_validator v = begin(options);
-    if (find(&v, name)) {
+    bool sound = find(&v, name);
+    if (sound) {
         we_step(&v, "looking at the files");
-        bool sound = we_validate_files(&v);
+        sound = we_validate_files(&v);
+    }
+    if (v.listed) {
         we_validate_record(&v);
         sound = we_validate_weights(&v) && sound;
         v.text_sound = we_validate_text(&v);
         sound = v.described && we_validate_memory(&v) && sound;
-        if (sound && !v.stopped && we_validate_generation(&v)) {
-            we_validate_integration(&v);
-            if (!options->no_speed)
-                we_validate_speed(&v);
-        }
+    }
+    if (sound && !v.stopped && we_validate_generation(&v)) {
+        we_validate_integration(&v);
+        if (!options->no_speed)
+            we_validate_speed(&v);
     }
     return end(&v, error);
 }

@@ -24,6 +24,7 @@ struct we_validator {
     const char *path;
     const char *again;             /* the command that fetches the model again */
     const char *known_name;        /* "ORG/NAME", or NULL */
+    bool listed;                   /* the directory can be read */
     struct we_broken_file *broken; /* the files that a check has found broken */
     struct we_config config;       /* json NULL: it could not be read */
     struct we_quantization quantization;

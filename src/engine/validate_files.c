@@ -137,9 +137,9 @@ bool we_validate_files(struct we_validator *v)
     v->group = "files";
     if (we_list_directory(v->path, &v->arena, &names, &count, &error) != WE_OK) {
         we_check_error(v, WE_CHECK_FAILED, "files", permit(v, v->path), &error);
-        we_mark_broken(v, "config.json");
         return false;
     }
+    v->listed = true;
     bool has_config = false;
     for (size_t i = 0; i < count && !v->stopped; i++) {
         has_config |= strcmp(names[i], "config.json") == 0;

@@ -201,19 +201,20 @@ static bool check_end_tokens(struct we_validator *v, const struct we_model *m, c
         ordinary |= v->tokenizer && !we_tokenizer_is_special(v->tokenizer, id);
         we_buf_printf(&list, "%s%s", i ? ", " : "", token_text(v, id));
     }
+    v->out_of_memory |= list.failed;
+    const char *tokens = list.failed || list.data == NULL ? "" : list.data;
     if (m->num_end_tokens == 0)
         we_check(v, WE_CHECK_WARNING, "end tokens", v->again,
                  "%s has no eos_token_id, and neither has config.json: a reply ends only at the limit of its tokens", file);
     else if (v->turn_end != UINT32_MAX && !is_end(m, v->turn_end))
         we_check(v, WE_CHECK_WARNING, "end tokens", v->again,
-                 "%s: eos_token_id is %s, but the chat template ends a reply with %s: the model may not stop", file,
-                 list.failed ? "" : list.data, token_text(v, v->turn_end));
+                 "%s: eos_token_id is %s, but the chat template ends a reply with %s: the model may not stop", file, tokens,
+                 token_text(v, v->turn_end));
     else if (ordinary)
         we_check(v, WE_CHECK_WARNING, "end tokens", v->again,
-                 "%s: eos_token_id is %s, of which not each is a special token: a reply may end in its midst", file,
-                 list.failed ? "" : list.data);
+                 "%s: eos_token_id is %s, of which not each is a special token: a reply may end in its midst", file, tokens);
     else
-        we_check(v, WE_CHECK_PASSED, "end tokens", NULL, "%s", list.failed ? "" : list.data);
+        we_check(v, WE_CHECK_PASSED, "end tokens", NULL, "%s", tokens);
     we_buf_free(&list);
     return true;
 }

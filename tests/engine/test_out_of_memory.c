@@ -186,6 +186,27 @@ static we_status use_tools(const char *name, struct we_error *error)
     return status;
 }
 
+static bool count_failed(void *context, const struct we_check *check)
+{
+    *(size_t *)context += check->mark == WE_CHECK_FAILED;
+    return check->text[0] != '\0';
+}
+
+/* A check that fails is a report too. */
+static we_status use_validation(const char *name, struct we_error *error)
+{
+    size_t failed = 0;
+    struct we_validate_options options = {.no_speed = true, .on_check = count_failed, .context = &failed};
+    we_status status = we_validate_platform(&options, error);
+    if (status == WE_OK)
+        status = we_validate_model(model_path(name), &options, error);
+    if (status == WE_OK && failed) {
+        *error = (struct we_error){WE_OUT_OF_MEMORY, "a check failed"};
+        status = WE_OUT_OF_MEMORY;
+    }
+    return status;
+}
+
 typedef we_status use_fn(const char *name, struct we_error *error);
 
 static void exhaust(use_fn *use, const char *name)
@@ -224,6 +245,12 @@ static void test_ids(void **state)
     exhaust(use_ids, "llama-window-65");
 }
 
+static void test_validation(void **state)
+{
+    (void)state;
+    exhaust(use_validation, "llama-chat");
+}
+
 static void test_session(void **state)
 {
     (void)state;
@@ -239,6 +266,6 @@ static void test_tools(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ids), cmocka_unit_test(test_session),
-                                       cmocka_unit_test(test_tools)};
+                                       cmocka_unit_test(test_tools), cmocka_unit_test(test_validation)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
