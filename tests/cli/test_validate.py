@@ -8,7 +8,8 @@ import subprocess
 import sys
 import unittest
 
-sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "remote")]
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", room) for room in ["remote", "store"]]
+from hub_server import Hub, Model  # noqa: E402
 from openai_server import Server  # noqa: E402
 from support import COMMAND, LLAMA, MODELS, PATIENCE, Case, main  # noqa: E402
 from validate_models import INDEX, Directory, read_tensors, write_tensors  # noqa: E402
@@ -355,6 +356,26 @@ class Models(ValidateCase):
         for args in [[], ["--full"]]:
             self.assertEqual(self.check(self.validate("-m", "org/one", *args, status=0), "files", "hashes")["message"],
                              "all 5 files are byte for byte what was fetched")
+
+    def test_the_hint_repairs_a_download(self):
+        files = {}
+        for name in os.listdir(LLAMA):
+            with open(os.path.join(LLAMA, name), "rb") as f:
+                files[name] = f.read()
+        hub = Hub({"org/one": Model(files)})
+        self.addCleanup(hub.close)
+        self.environment.update(HF_ENDPOINT=hub.endpoint, no_proxy="*", PATH=os.path.dirname(COMMAND) + ":" + self.environment["PATH"])
+        self.assertEqual(self.run_command("pull", "org/one").returncode, 0)
+        self.assertIn("byte for byte", self.check(self.validate("-m", "org/one", status=0), "files", "hashes")["message"])
+        directory = Directory(json.loads(self.good("show", "org/one", "--json"))["path"])
+        for break_it in [lambda: directory.cut("model.safetensors", 1000), lambda: directory.remove("tokenizer.json"),
+                         lambda: directory.write("config.json", "{"), lambda: directory.values("model.norm.weight", NAN),
+                         lambda: directory.config(eos_token_id=999)]:
+            break_it()
+            failed = [c for c in self.validate("-m", "org/one", status=1)["checks"] if c["status"] == "failed"]
+            self.assertEqual({c["hint"] for c in failed if c["group"] == "files"}, {"whisperengine pull org/one --check"})
+            subprocess.run(["sh", "-ec", failed[0]["hint"]], check=True, capture_output=True, cwd=self.folder, env=self.environment, timeout=PATIENCE)
+            self.validate("-m", "org/one", status=0)
 
     def test_hub_cache(self):
         """There a file is a link to a blob, whose name is its hash."""
