@@ -2,6 +2,7 @@
 #include "text/tokenizer_parts.h"
 #include "text/unicode.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -100,6 +101,14 @@ static bool read_object(struct reading *r)
     return r->json->status == WE_OK;
 }
 
+/* 10 to the power of 0 to 308, the nearest double. */
+static double power_of_ten(long exponent)
+{
+    char text[24];
+    snprintf(text, sizeof text, "1e%ld", exponent);
+    return strtod(text, NULL);
+}
+
 static bool put_score(struct reading *r, double score)
 {
     struct we_unigram *unigram = &r->model->unigram;
@@ -113,6 +122,48 @@ static bool put_score(struct reading *r, double score)
         r->score_capacity = capacity;
     }
     unigram->scores[count - 1] = score;
+    return true;
+}
+
+/* A score as the package reads it: its first digits as one whole number, times or by a power of ten. That may be off by a
+ * bit from the nearest double, and decides between ways to cut a word whose sums are equal but for rounding. */
+static bool read_score(struct reading *r, double *score)
+{
+    struct we_str text;
+    uint64_t digits = 0;
+    long exponent = 0;
+    bool behind_point = false, full = false;
+    size_t i = 0;
+    if (!we_json_read_number_text(r->json, &text))
+        return false;
+    i += text.length && text.data[0] == '-';
+    for (; i < text.length && (text.data[i] == '.' || (text.data[i] >= '0' && text.data[i] <= '9')); i++) {
+        uint64_t digit = (uint64_t)(text.data[i] - '0');
+        if (text.data[i] == '.') {
+            behind_point = true;
+            continue;
+        }
+        full = full || digits > (UINT64_MAX - digit) / 10;
+        digits = full ? digits : digits * 10 + digit;
+        exponent += (full && !behind_point) - (!full && behind_point);
+    }
+    if (i < text.length && (text.data[i] == 'e' || text.data[i] == 'E')) {
+        bool minus = text.data[++i] == '-';
+        long value = 0;
+        for (i += minus || text.data[i] == '+'; i < text.length; i++)
+            value = value < 100000 ? value * 10 + (text.data[i] - '0') : value;
+        exponent += minus ? -value : value;
+    }
+    if (text.data[text.length - 1] == 'y' || text.data[text.length - 1] == 'N')
+        return fail(r, "a score that is no number"); /* but Infinity or NaN */
+    double x = (double)digits;
+    for (; exponent < -308 && x != 0; exponent += 308)
+        x /= 1e308;
+    if (x != 0)
+        x = exponent > 308 ? HUGE_VAL : exponent >= 0 ? x * power_of_ten(exponent) : x / power_of_ten(-exponent);
+    if (!isfinite(x))
+        return fail(r, "a score that is too large");
+    *score = text.length && text.data[0] == '-' ? -x : x;
     return true;
 }
 
@@ -130,7 +181,7 @@ static bool read_list(struct reading *r)
             return fail(r, "more tokens than are supported");
         bool ok = we_json_enter_array(json) && (we_json_next_element(json) || fail(r, "a token without a text")) &&
                   we_json_read_string(json, &token) && add_token(r, token, (uint32_t)vocab->count) &&
-                  (we_json_next_element(json) || fail(r, "a token without a score")) && we_json_read_double(json, &score) &&
+                  (we_json_next_element(json) || fail(r, "a token without a score")) && read_score(r, &score) &&
                   put_score(r, score);
         if (ok && we_json_next_element(json))
             return fail(r, "a token with more than a text and a score");
