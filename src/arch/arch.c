@@ -13,6 +13,7 @@ const struct we_model_type we_model_types[] = {
     {"bailing_moe", &we_family_bailing_moe, NULL},
     {"cohere", &we_family_cohere, NULL},
     {"cohere2", &we_family_cohere2, NULL},
+    {"deepseek_v3", &we_family_deepseek_v3, NULL},
     {"dots1", &we_family_dots1, NULL},
     {"ernie4_5", &we_family_ernie4_5, NULL},
     {"ernie4_5_moe", &we_family_ernie4_5_moe, NULL},
@@ -23,6 +24,7 @@ const struct we_model_type we_model_types[] = {
     {"gemma3_text", &we_family_gemma3_text, NULL},
     {"glm4", &we_family_glm4, NULL},
     {"glm4_moe", &we_family_glm4_moe, NULL},
+    {"glm4_moe_lite", &we_family_glm4_moe_lite, NULL},
     {"gpt_oss", &we_family_gpt_oss, NULL},
     {"granite", &we_family_granite, NULL},
     {"granitemoe", &we_family_granitemoe, NULL},
@@ -32,6 +34,10 @@ const struct we_model_type we_model_types[] = {
     {"internlm2", &we_family_internlm2, NULL},
     {"internlm3", &we_family_internlm3, NULL},
     {"iquestcoder", &we_family_llama, NULL},
+    {"joyai_llm_flash", &we_family_deepseek_v3, NULL},
+    {"kimi_k2", &we_family_deepseek_v3, NULL},
+    {"kimi_k25", &we_family_deepseek_v3, we_text_part_kimi},
+    {"kimi_vl", &we_family_deepseek_v3, we_text_part_kimi},
     {"lfm2", &we_family_lfm2, NULL},
     {"lfm2_moe", &we_family_lfm2_moe, NULL},
     {"llama", &we_family_llama, NULL},
@@ -70,8 +76,8 @@ const struct we_model_type we_model_types[] = {
 
 const char *we_block_kind_name(enum we_block_kind kind)
 {
-    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention",         "feed-forward", "mixture of experts",
-                                                           "short convolution", "gated delta",  "Mamba 2"};
+    static const char *const names[WE_BLOCK_KIND_COUNT] = {
+        "attention", "feed-forward", "mixture of experts", "short convolution", "gated delta", "Mamba 2", "latent attention"};
     return names[kind];
 }
 

@@ -163,6 +163,24 @@ struct we_mamba2 {
     struct we_norm norm; /* over all heads together, or over those of each of some parts */
 };
 
+/* Attention whose keys and values are linear in one vector of each position, the latent (DeepSeek-V2, 2024). The maps of the
+ * heads are taken to the other side: a query becomes (rope part, embed_q . nope part), all heads share the key (rope key,
+ * latent) and the value latent, and unembed_out makes of each head's sum what o_proj reads. */
+struct we_latent_attention {
+    uint32_t num_attention_heads;
+    uint32_t nope_head_dim, rope_head_dim, v_head_dim, latent_dim; /* of a head: queries are (nope, rope) */
+    struct we_linear q_a_proj;                                     /* (q rank, hidden_size); absent: q_proj reads the stream */
+    struct we_norm q_a_norm;                                       /* (q rank) */
+    struct we_linear q_proj;                                       /* (heads * (nope + rope), q rank or hidden_size) */
+    struct we_linear latent_proj, rope_proj; /* (latent, hidden_size), (rope, hidden_size): usually views of one tensor */
+    struct we_norm latent_norm;              /* (latent) */
+    struct we_linear embed_q;                /* `count` heads: (latent, nope) */
+    struct we_linear unembed_out;            /* `count` heads: (v_head_dim, latent) */
+    struct we_linear o_proj;                 /* (hidden_size, heads * v_head_dim) */
+    struct we_rope rope;                     /* over rope_head_dim values */
+    float scale;                             /* of q . k */
+};
+
 enum we_block_kind {
     WE_BLOCK_ATTENTION = 0,
     WE_BLOCK_FEED_FORWARD,
@@ -170,6 +188,7 @@ enum we_block_kind {
     WE_BLOCK_SHORT_CONV,
     WE_BLOCK_GATED_DELTA,
     WE_BLOCK_MAMBA2,
+    WE_BLOCK_LATENT_ATTENTION,
     WE_BLOCK_KIND_COUNT
 };
 
@@ -184,6 +203,7 @@ struct we_block {                /* y = post_norm(op(pre_norm(h))) */
         const struct we_short_conv *short_conv;
         const struct we_gated_delta *gated_delta;
         const struct we_mamba2 *mamba2;
+        const struct we_latent_attention *latent_attention;
     } op;
     struct we_norm pre_norm, post_norm;
     uint32_t state; /* entry of the KV layout of a block that remembers, in [0, num_states); else WE_NO_STATE */

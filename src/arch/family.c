@@ -60,8 +60,9 @@ static void check_sizes(struct we_build *b)
     if (b->status == WE_OK && c->num_attention_heads % c->num_key_value_heads != 0)
         we_build_refuse(b, WE_INVALID_FORMAT, "num_attention_heads %u is no multiple of num_key_value_heads %u",
                         c->num_attention_heads, c->num_key_value_heads);
-    if (c->num_experts > 1u << 16 || c->num_experts_per_tok > c->num_experts || c->num_experts_per_tok > 256 ||
-        c->moe_intermediate_size > 1u << 22 || c->shared_intermediate_size > 1u << 22 || c->num_shared_experts > 1u << 10)
+    if (c->num_experts > 1u << 16 || (c->num_experts && c->num_experts_per_tok > c->num_experts) ||
+        c->num_experts_per_tok > 256 || c->moe_intermediate_size > 1u << 22 || c->shared_intermediate_size > 1u << 22 ||
+        c->num_shared_experts > 1u << 10)
         we_build_refuse(b, WE_INVALID_FORMAT,
                         "%u experts of %u values, %u of them for a token, and %u shared ones of %u values; these are not the "
                         "sizes of a model",
@@ -94,6 +95,12 @@ void we_build_begin(struct we_build *b)
     b->norm = (struct we_norm){.kind = WE_NORM_RMS, .eps = c->norm_eps};
 }
 
+bool we_build_is_null(const struct we_build *b, const char *key)
+{
+    const struct we_json *value = we_json_get(b->source->config.json, key);
+    return value && value->kind == WE_JSON_NULL;
+}
+
 /* ---- weights ---- */
 
 void we_build_scope(struct we_build *b, const char *format, ...)
@@ -109,6 +116,12 @@ static const char *name_of(struct we_build *b, const char *prefix, const char *m
 {
     const char *outer = b->source->prefix ? b->source->prefix : "";
     return we_bind_name(b->source, "%s%s%s%s", outer, b->scope, prefix, module);
+}
+
+bool we_build_has(struct we_build *b, const char *module)
+{
+    const char *name = b->status == WE_OK ? name_of(b, "", module) : NULL;
+    return name && we_bind_exists(b->source, name, "weight");
 }
 
 void we_build_experts(struct we_build *b, const char *module, uint32_t count, uint32_t rows, uint32_t in, bool bias,
@@ -314,6 +327,10 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
     if (parts->mamba2.num_heads) {
         m->blocks[0].kind = WE_BLOCK_MAMBA2;
         m->blocks[0].op.mamba2 = &m->parts.mamba2;
+    }
+    if (parts->latent_attention.num_attention_heads) {
+        m->blocks[0].kind = WE_BLOCK_LATENT_ATTENTION;
+        m->blocks[0].op.latent_attention = &m->parts.latent_attention;
     }
     if (parts->moe.num_experts) {
         m->blocks[1].kind = WE_BLOCK_MOE;

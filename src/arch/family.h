@@ -13,6 +13,7 @@ struct we_keys {
     uint32_t hidden_size, num_hidden_layers, intermediate_size, num_attention_heads, num_key_value_heads, head_dim, vocab_size;
     uint32_t max_position_embeddings, original_max_position_embeddings, sliding_window, sliding_window_pattern;
     uint32_t no_rope_layer_interval, dim_model_base, rotary_dim;
+    uint32_t kv_lora_rank, q_lora_rank, v_head_dim, qk_nope_head_dim;
     uint32_t num_experts, num_experts_per_tok, moe_intermediate_size, shared_intermediate_size, num_shared_experts, n_group,
         topk_group, first_k_dense_replace, conv_length, width_unit, decoder_sparse_step, moe_layer_start_index,
         moe_layer_end_index;
@@ -81,7 +82,8 @@ struct we_build {
 };
 
 struct we_family {
-    const char *models; /* what people know it by */
+    const char *models;     /* what people know it by */
+    const char *model_type; /* which of its names is no alias; NULL: the shortest */
     const struct we_key *keys;
     size_t num_keys;
     struct we_keys defaults;
@@ -97,11 +99,16 @@ void we_build_begin(struct we_build *build);
 /* Fails, with a message that begins with the config's name. */
 void we_build_refuse(struct we_build *build, we_status status, const char *format, ...) WE_PRINTF(3, 4);
 
+/* Whether the config has the key with the value null, which is not the same as to lack it where the default is a number. */
+bool we_build_is_null(const struct we_build *build, const char *key);
+
 /* Names of modules that follow begin with it. */
 void we_build_scope(struct we_build *build, const char *format, ...) WE_PRINTF(2, 3);
 
 void we_build_linear(struct we_build *build, const char *module, uint32_t rows, uint32_t in, bool bias,
                      struct we_linear *linear);
+/* Whether there is a tensor MODULE.weight. */
+bool we_build_has(struct we_build *build, const char *module);
 /* MODULE.weight (rows, in) that mlx-lm has as a mere array, never quantised. */
 void we_build_array(struct we_build *build, const char *module, uint32_t rows, uint32_t in, struct we_linear *linear);
 /* Experts: (count, rows, in). */
@@ -142,8 +149,9 @@ struct we_layer_parts {
     struct we_norm attention_norm, attention_post_norm, feed_forward_norm, feed_forward_post_norm;
     struct we_short_conv short_conv; /* used in place of attention if it has a length; */
     struct we_gated_delta gated_delta; /* if it has heads; */
-    struct we_mamba2 mamba2;           /* likewise */
+    struct we_mamba2 mamba2;           /* likewise; */
     bool no_mixer, no_feed_forward;    /* the layer has only one of the two */
+    struct we_latent_attention latent_attention; /* likewise */
     bool parallel;                   /* both read the same stream */
     float residual_multiplier;       /* 0: 1 */
 };

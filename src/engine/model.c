@@ -143,6 +143,14 @@ static void count_block(struct count *count, const struct we_block *block)
         count_gated_delta(count, block->op.gated_delta);
     } else if (block->kind == WE_BLOCK_MAMBA2) {
         count_mamba2(count, block->op.mamba2);
+    } else if (block->kind == WE_BLOCK_LATENT_ATTENTION) {
+        const struct we_latent_attention *a = block->op.latent_attention;
+        const struct we_linear *linears[] = {&a->q_a_proj, &a->q_proj,      &a->latent_proj, &a->rope_proj,
+                                             &a->embed_q,  &a->unembed_out, &a->o_proj};
+        for (size_t i = 0; i < sizeof linears / sizeof *linears; i++)
+            count_linear(count, linears[i]);
+        count_norm(count, &a->q_a_norm);
+        count_norm(count, &a->latent_norm);
     } else {
         const struct we_short_conv *c = block->op.short_conv;
         count_linear(count, &c->in_proj);

@@ -102,6 +102,12 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
                 } else if (block->kind == WE_BLOCK_MAMBA2) {
                     const struct we_mamba2 *m = block->op.mamba2;
                     count_views(formats, (const struct we_linear *const[]){&m->in_proj, &m->out_proj}, 2);
+                } else if (block->kind == WE_BLOCK_LATENT_ATTENTION) {
+                    const struct we_latent_attention *a = block->op.latent_attention;
+                    count_views(formats,
+                                (const struct we_linear *const[]){&a->q_a_proj, &a->q_proj, &a->latent_proj, &a->rope_proj,
+                                                                  &a->embed_q, &a->unembed_out, &a->o_proj},
+                                7);
                 } else {
                     const struct we_moe *moe = block->op.moe;
                     count_feed_forward(formats, &moe->experts);

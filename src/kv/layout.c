@@ -35,6 +35,9 @@ static void add_entry(const struct we_decoder *decoder, const struct we_block *b
     if (block->kind == WE_BLOCK_SHORT_CONV) {
         window = block->op.short_conv->length;
         entry->k_width = decoder->hidden_size;
+    } else if (block->kind == WE_BLOCK_LATENT_ATTENTION) {
+        const struct we_latent_attention *attention = block->op.latent_attention;
+        entry->k_width = attention->rope_head_dim + attention->latent_dim;
     } else {
         const struct we_attention *attention = block->op.attention;
         window = attention->mask == WE_MASK_SLIDING ? attention->window : 0;

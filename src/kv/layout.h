@@ -26,7 +26,8 @@ typedef uint32_t we_slot;
 
 #define WE_NO_GROUP UINT32_MAX
 
-struct we_kv_entry { /* of one attention block, or of a short convolution, which has keys only */
+/* Of one attention block. Keys only: of a short convolution, and of latent attention, whose values are part of the keys. */
+struct we_kv_entry {
     uint32_t group;  /* WE_NO_GROUP: it lies in slots */
     uint32_t index;  /* among the entries of its group */
     uint32_t k_width, v_width; /* values for a position: num_key_value_heads * head_dim, ... * v_head_dim */

@@ -11,9 +11,11 @@ static void print_families(void)
     printf("| `model_type` | models |\n| --- | --- |\n");
     for (const struct we_model_type *type = we_model_types; type->name; type++) {
         printf("| `%s`", type->name);
-        const struct we_model_type *first = type; /* the shortest name of the family, of which the others are aliases */
+        const struct we_model_type *first = type; /* the name of the family, or its shortest, of which the others are aliases */
         for (const struct we_model_type *other = we_model_types; other->name; other++)
-            if (other->family == type->family && !other->text_part && strlen(other->name) < strlen(first->name))
+            if (other->family == type->family && !other->text_part &&
+                (type->family->model_type ? strcmp(other->name, type->family->model_type) == 0
+                                          : strlen(other->name) < strlen(first->name)))
                 first = other;
         if (type->text_part && type->text_part == we_text_part_mistral3)
             printf(" | the text part of models of text and images: `ministral3`, or built like `llama` |\n");

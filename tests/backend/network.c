@@ -218,6 +218,38 @@ static const struct we_mamba2 *mamba2(struct test_network *n)
     return m;
 }
 
+/* Matrices of all heads in one. */
+static struct we_linear head_tensor(struct test_network *n, uint32_t rows, uint32_t in)
+{
+    struct we_linear all = tensor(n, n->shape.format, n->shape.heads * rows, in, false);
+    all.rows = all.next = rows;
+    all.count = n->shape.heads;
+    return all;
+}
+
+static const struct we_latent_attention *latent_attention(struct test_network *n, const float *frequencies)
+{
+    const struct test_network_shape *s = &n->shape;
+    struct we_latent_attention *a = we_arena_alloc(&n->arena, sizeof *a);
+    *a = (struct we_latent_attention){.num_attention_heads = s->heads, .nope_head_dim = s->nope, .rope_head_dim = s->rotary_dim,
+                                      .v_head_dim = s->v_head_dim, .latent_dim = s->latent, .scale = 0.3f};
+    const uint32_t q_rows = s->heads * (s->nope + s->rotary_dim);
+    if (s->low_rank) {
+        a->q_a_proj = tensor(n, s->format, s->low_rank, s->hidden, s->bias);
+        a->q_a_norm = norm(n, s->low_rank);
+    }
+    a->q_proj = tensor(n, s->format, q_rows, s->low_rank ? s->low_rank : s->hidden, false);
+    const struct we_linear both = tensor(n, s->format, s->latent + s->rotary_dim, s->hidden, s->bias);
+    a->latent_proj = view(both, 0, s->latent), a->rope_proj = view(both, s->latent, s->rotary_dim);
+    a->latent_norm = norm(n, s->latent);
+    a->embed_q = head_tensor(n, s->latent, s->nope);
+    a->unembed_out = head_tensor(n, s->v_head_dim, s->latent);
+    a->o_proj = tensor(n, s->format, s->hidden, s->heads * s->v_head_dim, s->bias);
+    a->rope = (struct we_rope){.rotary_dim = s->rotary_dim, .interleaved = s->interleaved,
+                               .inv_freq = {frequencies, frequencies + s->rotary_dim / 2}, .mscale = {1.0f, 1.25f}};
+    return a;
+}
+
 static void make_layer(struct test_network *n, uint32_t index, const float *frequencies, struct we_layer *layer)
 {
     const struct test_network_shape *s = &n->shape;
@@ -230,6 +262,8 @@ static void make_layer(struct test_network *n, uint32_t index, const float *freq
         blocks[0].kind = WE_BLOCK_MAMBA2, blocks[0].op.mamba2 = mamba2(n);
     else if (s->conv && index % 2 == 0)
         blocks[0].kind = WE_BLOCK_SHORT_CONV, blocks[0].op.short_conv = short_conv(n);
+    else if (s->latent && index % 2 == 0)
+        blocks[0].kind = WE_BLOCK_LATENT_ATTENTION, blocks[0].op.latent_attention = latent_attention(n, frequencies);
     else
         blocks[0].op.attention = attention(n, index, frequencies);
     blocks[1] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD, .pre_norm = norm(n, s->hidden), .state = WE_NO_STATE};
@@ -250,7 +284,7 @@ static void make_layer(struct test_network *n, uint32_t index, const float *freq
 void test_network_make(struct test_network *n, const struct test_network_shape *shape, uint64_t seed)
 {
     *n = (struct test_network){.shape = *shape, .seed = seed};
-    n->tensors = calloc(shape->layers * 12 + 2, sizeof *n->tensors);
+    n->tensors = calloc(shape->layers * 14 + 2, sizeof *n->tensors);
     float *frequencies = we_arena_array(&n->arena, shape->rotary_dim + 1, sizeof *frequencies);
     for (uint32_t i = 0; i < shape->rotary_dim; i++) /* short, then long */
         frequencies[i] = (float)pow(10000.0, -2.0 * (i % (shape->rotary_dim / 2)) / shape->rotary_dim) /
@@ -380,6 +414,56 @@ static void apply_attention(const struct test_network *n, const struct we_attent
     }
     apply_linear(n, &a->o_proj, out, y);
     free(q), free(out), free(weights);
+}
+
+/* The view of one expert, or head. */
+static struct we_linear part(struct we_linear linear, uint32_t index)
+{
+    linear.first += index * linear.next;
+    return linear;
+}
+
+/* state->keys: (positions, latent + rope) */
+static void apply_latent(const struct test_network *n, const struct we_latent_attention *a, const double *x, uint32_t position,
+                         enum we_rope_mode mode, struct state *state, double *y)
+{
+    const uint32_t nope = a->nope_head_dim, rope = a->rope_head_dim, latent = a->latent_dim, heads = a->num_attention_heads;
+    double *q = calloc(heads * (nope + rope), sizeof *q), *low = calloc(a->q_a_proj.rows + 1, sizeof *low);
+    double *out = calloc(heads * a->v_head_dim, sizeof *out), *sum = calloc(latent, sizeof *sum);
+    double *key = calloc(latent, sizeof *key), *at = state->keys + (size_t)position * (latent + rope);
+    if (a->q_a_proj.data) {
+        apply_linear(n, &a->q_a_proj, x, low);
+        apply_norm(&a->q_a_norm, low);
+    }
+    apply_linear(n, &a->q_proj, a->q_a_proj.data ? low : x, q);
+    apply_linear(n, &a->latent_proj, x, at);
+    apply_linear(n, &a->rope_proj, x, at + latent);
+    apply_norm(&a->latent_norm, at);
+    apply_rope(&a->rope, mode, position, at + latent);
+    for (uint32_t h = 0; h < heads; h++) {
+        const struct we_linear embed = part(a->embed_q, h), unembed = part(a->unembed_out, h);
+        double *qh = q + (size_t)h * (nope + rope), total = 0;
+        apply_rope(&a->rope, mode, position, qh + nope);
+        apply_linear(n, &embed, qh, key);
+        memset(sum, 0, latent * sizeof *sum);
+        for (uint32_t p = 0; p <= position; p++) {
+            const double *seen = state->keys + (size_t)p * (latent + rope);
+            double score = 0;
+            for (uint32_t i = 0; i < latent; i++)
+                score += key[i] * seen[i];
+            for (uint32_t i = 0; i < rope; i++)
+                score += qh[nope + i] * seen[latent + i];
+            const double weight = exp(score * a->scale);
+            total += weight;
+            for (uint32_t i = 0; i < latent; i++)
+                sum[i] += weight * seen[i];
+        }
+        for (uint32_t i = 0; i < latent; i++)
+            sum[i] /= total;
+        apply_linear(n, &unembed, sum, out + (size_t)h * a->v_head_dim);
+    }
+    apply_linear(n, &a->o_proj, out, y);
+    free(q), free(low), free(out), free(sum), free(key);
 }
 
 /* state->keys: (positions, hidden) */
@@ -538,13 +622,6 @@ static void apply_feed_forward(const struct test_network *n, const struct we_fee
     free(gate), free(up);
 }
 
-/* The view of one expert. */
-static struct we_linear expert(struct we_linear linear, uint32_t index)
-{
-    linear.first += index * linear.next;
-    return linear;
-}
-
 /* The experts of one row and their weights, by the definition: the best is looked for among all that are left. */
 static void route(const struct we_moe *m, const double *logits, uint32_t *chosen, double *weights)
 {
@@ -602,8 +679,8 @@ static void apply_mixture(const struct test_network *n, const struct we_moe *m, 
     memset(y, 0, hidden * sizeof *y);
     for (uint32_t k = 0; k < m->top_k; k++) {
         struct we_feed_forward f = m->experts;
-        f.gate_proj = expert(f.gate_proj, chosen[k]), f.up_proj = expert(f.up_proj, chosen[k]);
-        f.down_proj = expert(f.down_proj, chosen[k]);
+        f.gate_proj = part(f.gate_proj, chosen[k]), f.up_proj = part(f.up_proj, chosen[k]);
+        f.down_proj = part(f.down_proj, chosen[k]);
         apply_feed_forward(n, &f, x, one);
         for (uint32_t i = 0; i < hidden; i++)
             y[i] += weights[k] * one[i];
@@ -635,6 +712,8 @@ static void apply_step(const struct test_network *n, const struct we_step *step,
             apply_gated_delta(n, block->op.gated_delta, x, position, &states[block->state], y);
         else if (block->kind == WE_BLOCK_MAMBA2)
             apply_mamba2(n, block->op.mamba2, x, position, &states[block->state], y);
+        else if (block->kind == WE_BLOCK_LATENT_ATTENTION)
+            apply_latent(n, block->op.latent_attention, x, position, mode, &states[block->state], y);
         else if (block->kind == WE_BLOCK_MOE)
             apply_mixture(n, block->op.moe, x, y);
         else
@@ -655,7 +734,7 @@ void test_network_logits(const struct test_network *n, const uint32_t *tokens, u
     const struct test_network_shape *s = &n->shape;
     struct state *states = calloc(s->layers, sizeof *states);
     for (uint32_t i = 0; i < s->layers; i++) {
-        states[i].keys = calloc((size_t)num_tokens * (s->kv_heads * s->head_dim + s->hidden), sizeof(double));
+        states[i].keys = calloc((size_t)num_tokens * (s->kv_heads * s->head_dim + s->hidden + s->latent + s->rotary_dim), sizeof(double));
         states[i].values = calloc((size_t)num_tokens * s->kv_heads * s->v_head_dim, sizeof(double));
         const size_t heads = s->delta_heads + s->mamba_heads,
                      width = 2 * s->key_heads * s->state_keys + heads * s->state_values;

@@ -19,6 +19,7 @@ struct test_network_shape {
     bool norm_after_rope, sinks;
     enum we_activation activation;
     bool ungated;
+    uint32_t latent, nope, low_rank; /* latent: of the attention of layers 0, 2, ...; 0: none. low_rank: of its queries; 0: none */
     uint32_t conv; /* positions of a convolution, in place of the attention of layers 0, 2, ...; 0: none */
     /* Recurrences: gated delta in place of the attention of layers 0, 2, ..., Mamba 2 in place of that of layers 1, 3, ...,
      * with `conv` positions each; a state is (state_keys, state_values). */

@@ -49,6 +49,9 @@ const char *const model_names[] = {
     "phi3-widths",
     "family-granitemoehybrid",
     "family-qwen3_5",
+    "family-deepseek_v3",
+    "family-gpt_oss",
+    "family-lfm2",
     NULL,
 };
 

@@ -428,6 +428,41 @@ def minimax(rng, unit):
                      "use_qk_norm": chance(rng, 0.8)}
 
 
+# ---- latent attention ----
+
+
+def latent(rng, unit):
+    """Widths of heads: what embed_q and unembed_out read must be whole groups."""
+    config = sizes(rng, unit)
+    most = MOST["units"]
+    config |= {"num_attention_heads": int(rng.integers(1, 2 * most + 1)), "qk_nope_head_dim": unit * int(rng.integers(1, 3)),
+               "kv_lora_rank": unit * int(rng.integers(1, most + 1)), "qk_rope_head_dim": int(pick(rng, 2, 6, 8, 16)),
+               "v_head_dim": unit // pick(rng, 1, 2) if unit >= 32 else int(rng.integers(1, 24)),
+               "q_lora_rank": pick(rng, None, unit * int(rng.integers(1, most + 2))), "rms_norm_eps": float(pick(rng, 1e-5, 1e-6)),
+               "rope_theta": theta(rng), "rope_scaling": None, "attention_bias": chance(rng)}
+    while config["v_head_dim"] * config["num_attention_heads"] % unit:  # what o_proj reads
+        config["num_attention_heads"] += 1
+    config["num_key_value_heads"] = config["num_attention_heads"]
+    return config
+
+
+def deepseek_v3(rng, unit):
+    config = latent(rng, unit) | corrected(rng, unit) | {"n_shared_experts": pick(rng, None, 1, 2)}
+    if chance(rng, 0.15):
+        config["n_routed_experts"] = None
+    config["rope_scaling"] = scaling(rng, config, ("yarn",), pick(rng, "type", "rope_type"), config["qk_rope_head_dim"])
+    return config | {"moe_layer_freq": pick(rng, 1, 1, 2), "topk_method": "noaux_tc"}
+
+
+def glm4_moe_lite(rng, unit):
+    return latent(rng, unit) | corrected(rng, unit) | {"n_shared_experts": pick(rng, None, 1, 2)}
+
+
+def kimi_k25(rng, unit):
+    text = deepseek_v3(rng, unit) | {"model_type": "kimi_k2"}
+    return {"text_config": text, "vocab_size": text["vocab_size"]}
+
+
 # ---- short convolutions ----
 
 
@@ -591,7 +626,7 @@ FAMILIES = {f.__name__: f for f in (
     cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
     phi, ministral3, mistral3, mixtral, qwen2_moe, qwen3_moe, phimoe, gpt_oss, olmoe, granitemoe, glm4_moe, dots1, ernie4_5_moe,
     bailing_moe, minimax, lfm2, lfm2_moe, qwen3_next, qwen3_5, qwen3_5_moe,
-    nemotron_h, granitemoehybrid)} | {"mistral": llama}
+    deepseek_v3, glm4_moe_lite, kimi_k25, nemotron_h, granitemoehybrid)} | {"mistral": llama}
 
 
 def config(name, rng, unit):

@@ -9,8 +9,9 @@
 #include <math.h>
 
 enum {
-    PIECE_QUERIES = 48, /* a multiple of both numbers of rows */
-    FUSED_ROWS = 8      /* spans of up to so many rows write their keys and values within the piece */
+    PIECE_QUERIES = WE_CPU_PIECE_QUERIES,
+    MOST_GROUPS = PIECE_QUERIES / WE_CPU_ATTEND_F32_ROWS, /* of queries that share a pass over keys and values, in a piece */
+    FUSED_ROWS = 8 /* spans of up to so many rows write their keys and values within the piece */
 };
 
 /* ---- what a span has to do ---- */
@@ -24,6 +25,7 @@ struct job {
     uint32_t queries;                 /* for each KV head */
     uint32_t skipped;                 /* rows that are not computed */
     uint32_t first_row;               /* of those that are, in q and `inner` */
+    size_t q_stride;                  /* of the buffer of queries */
     bool tiles;                       /* by tiles of queries */
     uint32_t chunk;                   /* positions in a chunk */
     uint32_t first_chunk, num_chunks; /* that its queries see */
@@ -34,6 +36,12 @@ struct plan {
     bool fused; /* pieces write keys and values themselves */
     bool split; /* every chunk is a piece */
 };
+
+/* Whose values are part of the keys: its pages hold keys only. */
+static bool is_latent(const struct we_cpu_block *b)
+{
+    return b->block->kind == WE_BLOCK_LATENT_ATTENTION;
+}
 
 static uint32_t ceil_div(uint32_t a, uint32_t b)
 {
@@ -48,10 +56,11 @@ static uint32_t first_seen(const struct we_attention *a, uint32_t position)
 static struct job job_of(const struct we_cpu_worker *w, const struct we_cpu_block *b, uint32_t span)
 {
     const struct we_executor *e = w->executor;
-    const struct we_attention *a = b->block->op.attention;
+    const struct we_attention *a = b->attention;
     const struct we_cpu_span *s = &e->spans[span];
     struct job j = {.block = b, .a = a, .span = s, .group = a->num_attention_heads / a->num_key_value_heads};
     const uint32_t rows = we_cpu_query_rows(w, s, &j.first_row);
+    j.q_stride = is_latent(b) ? e->plan.latent_q.stride : e->plan.q.stride;
     j.skipped = s->num_rows - rows;
     j.queries = rows * j.group;
     j.tiles = e->tiles && s->phase == WE_PHASE_PREFILL;
@@ -88,7 +97,7 @@ static struct plan make_plan(const struct we_cpu_worker *w, const struct we_cpu_
         partials += partials_of(&j);
     }
     const uint64_t whole = (pieces + e->threads - 1) / e->threads * most_chunks, fair = chunks / e->threads + 1;
-    plan.split = !tiles && 8 * whole > 9 * fair && partials * we_cpu_partial_floats(b->block->op.attention) <= e->num_partials;
+    plan.split = !tiles && 8 * whole > 9 * fair && partials * we_cpu_partial_floats(b->attention) <= e->num_partials;
     return plan;
 }
 
@@ -114,15 +123,18 @@ static struct place place_of(const struct we_executor *e, const struct job *j, u
 }
 
 /* The pages of positions [first, last), at their places in the chunk. */
-static void find_pages(const struct we_executor *e, const struct job *j, uint32_t head, uint32_t first, uint32_t last,
+static void find_pages(struct we_cpu_worker *w, const struct job *j, uint32_t head, uint32_t first, uint32_t last,
                        const void **k, const void **v)
 {
+    const struct we_executor *e = w->executor;
     const uint32_t pages = j->chunk / WE_PAGE_POSITIONS;
     for (uint32_t p = first / WE_PAGE_POSITIONS; p <= (last - 1) / WE_PAGE_POSITIONS; p++) {
         struct place place = place_of(e, j, head, p * WE_PAGE_POSITIONS);
         k[p % pages] = place.k;
         v[p % pages] = place.v;
     }
+    if (is_latent(j->block))
+        we_cpu_latent_values(w, j->block, j->span, first / WE_PAGE_POSITIONS, (last - 1) / WE_PAGE_POSITIONS, pages, k, v);
 }
 
 /* `index`: of the head, among those of queries or of keys. A norm over all heads together was applied before. */
@@ -148,21 +160,23 @@ static void write_page(struct we_cpu_worker *w, const struct job *j, uint32_t he
 {
     struct we_executor *e = w->executor;
     const struct we_attention *a = j->a;
+    const uint32_t v_dim = is_latent(j->block) ? 0 : a->v_head_dim;
     const uint32_t begin = j->span->first_row + (first - j->span->position), slot = first % WE_PAGE_POSITIONS;
     float *k = e->k + begin * e->plan.k.stride + (size_t)head * a->head_dim;
-    const float *v = e->v + begin * e->plan.v.stride + (size_t)head * a->v_head_dim;
+    const float *v = e->v + begin * e->plan.v.stride + (size_t)head * v_dim;
     const struct place place = place_of(e, j, head, first);
     for (uint32_t i = 0; i < last - first; i++)
         norm_and_turn(w, j, &a->k_norm, head, begin + i, 1.0f, k + i * e->plan.k.stride);
     if (e->kv_dtype == WE_BF16) {
         w->kernels->keep_pairs(&(struct we_cpu_keep){k, v, e->plan.k.stride, e->plan.v.stride, slot, last - first, a->head_dim,
-                                                     a->v_head_dim, place.k, place.v});
+                                                     v_dim, place.k, place.v});
         return;
     }
     for (uint32_t i = 0; i < last - first; i++) {
         for (uint32_t d = 0; d < a->head_dim; d++)
             ((float *)place.k)[(size_t)d * WE_PAGE_POSITIONS + slot + i] = k[i * e->plan.k.stride + d];
-        memcpy((float *)place.v + (size_t)(slot + i) * a->v_head_dim, v + i * e->plan.v.stride, a->v_head_dim * sizeof *v);
+        if (v_dim)
+            memcpy((float *)place.v + (size_t)(slot + i) * v_dim, v + i * e->plan.v.stride, v_dim * sizeof *v);
     }
 }
 
@@ -183,7 +197,7 @@ static void write_rows(struct we_cpu_worker *w, const struct job *j, uint32_t he
 static void write_all(struct we_cpu_worker *w, const struct we_cpu_block *b)
 {
     const struct we_executor *e = w->executor;
-    const uint32_t heads = b->block->op.attention->num_key_value_heads;
+    const uint32_t heads = b->attention->num_key_value_heads;
     uint32_t begin = 0, i = 0;
     for (uint32_t piece = we_cpu_take(w);; piece = we_cpu_take(w)) {
         uint32_t pieces = 0, page = 0;
@@ -217,7 +231,7 @@ static struct query query_of(const struct we_executor *e, const struct job *j, u
     const uint32_t position = j->span->position + j->skipped + row;
     return (struct query){.row = j->span->first_row + j->skipped + row,
                           .head = query_head,
-                          .q = (j->first_row + row) * e->plan.q.stride + (size_t)query_head * j->a->head_dim,
+                          .q = (j->first_row + row) * j->q_stride + (size_t)query_head * j->a->head_dim,
                           .out = (j->first_row + row) * e->plan.inner.stride + (size_t)query_head * j->a->v_head_dim,
                           .first = first_seen(j->a, position),
                           .last = position + 1};
@@ -259,6 +273,7 @@ struct queries {
     struct query query[WE_CPU_ATTEND_ROWS];
     const float *q[WE_CPU_ATTEND_ROWS];
     float max[WE_CPU_ATTEND_ROWS], sum[WE_CPU_ATTEND_ROWS];
+    float *state; /* (count, v_head_dim) */
 };
 
 static float *partial_of(const struct we_executor *e, const struct job *j, size_t base, uint32_t head, uint32_t query,
@@ -296,7 +311,7 @@ static void attend_chunk(struct we_cpu_worker *w, const struct job *j, uint32_t 
     }
     if (attend.num_rows == 0)
         return;
-    find_pages(e, j, head, first, last, attend.k, attend.v);
+    find_pages(w, j, head, first, last, attend.k, attend.v);
     (e->kv_dtype == WE_F32 ? w->kernels->attend : w->kernels->attend_pairs)(&attend);
     for (uint32_t r = 0; r < attend.num_rows; r++) {
         const uint32_t i = which[r];
@@ -307,47 +322,53 @@ static void attend_chunk(struct we_cpu_worker *w, const struct job *j, uint32_t 
             partial[a->v_head_dim] = attend.max[r];
             partial[a->v_head_dim + 1] = attend.sum[r];
         } else {
-            w->kernels->merge(&queries->max[i], &queries->sum[i], w->scratch->state_out + (size_t)i * a->v_head_dim,
-                              attend.max[r], attend.sum[r], out, a->v_head_dim);
+            w->kernels->merge(&queries->max[i], &queries->sum[i], queries->state + (size_t)i * a->v_head_dim, attend.max[r],
+                              attend.sum[r], out, a->v_head_dim);
         }
     }
 }
 
-/* Queries [begin, begin + count) over chunk `only`, or (UINT32_MAX) over all. */
-static void attend(struct we_cpu_worker *w, const struct job *j, uint32_t head, uint32_t begin, uint32_t count, uint32_t only,
-                   size_t base, const float *q)
+/* Queries [begin, begin + count); the first of them is number `slot` of the piece. */
+static void prepare(struct we_cpu_worker *w, const struct job *j, uint32_t head, uint32_t begin, uint32_t count, uint32_t slot,
+                    const float *q, struct queries *queries)
 {
-    const struct we_executor *e = w->executor;
-    const bool split = only != UINT32_MAX;
-    struct queries queries = {.begin = begin, .count = count};
-    uint32_t first = UINT32_MAX, last = 0;
+    queries->begin = begin;
+    queries->count = count;
+    queries->state = w->scratch->state_out + (size_t)slot * j->a->v_head_dim;
+    memset(queries->state, 0, (size_t)count * j->a->v_head_dim * sizeof *queries->state);
     for (uint32_t i = 0; i < count; i++) {
-        struct query *query = &queries.query[i];
-        *query = query_of(e, j, head, begin + i);
-        queries.q[i] = turned(w, j, query, q, i);
-        begin_query(j->a, query, &queries.max[i], &queries.sum[i]);
-        first = query->first < first ? query->first : first;
-        last = query->last > last ? query->last : last;
+        queries->query[i] = query_of(w->executor, j, head, begin + i);
+        queries->q[i] = turned(w, j, &queries->query[i], q, slot + i);
+        begin_query(j->a, &queries->query[i], &queries->max[i], &queries->sum[i]);
     }
-    if (split) {
-        attend_chunk(w, j, head, &queries, only * j->chunk, true, base);
-        return;
-    }
-    float *state = w->scratch->state_out;
-    memset(state, 0, (size_t)count * j->a->v_head_dim * sizeof *state);
-    for (uint32_t chunk = first / j->chunk; chunk <= (last - 1) / j->chunk; chunk++)
-        attend_chunk(w, j, head, &queries, chunk * j->chunk, false, 0);
-    for (uint32_t i = 0; i < count; i++)
-        finish(e, &queries.query[i], state + (size_t)i * j->a->v_head_dim, queries.sum[i], j->a->v_head_dim);
 }
 
+/* The queries of a piece over chunk `only`, or (UINT32_MAX) over all: each chunk is met by all of them while it is near. */
 static void attend_piece(struct we_cpu_worker *w, const struct job *j, uint32_t head, uint32_t piece, uint32_t only,
                          size_t base, const float *q)
 {
     const uint32_t rows = w->executor->kv_dtype == WE_F32 ? WE_CPU_ATTEND_F32_ROWS : WE_CPU_ATTEND_ROWS;
-    const uint32_t end = (piece + 1) * PIECE_QUERIES < j->queries ? (piece + 1) * PIECE_QUERIES : j->queries;
-    for (uint32_t i = piece * PIECE_QUERIES; i < end; i += rows)
-        attend(w, j, head, i, end - i < rows ? end - i : rows, only, base, q);
+    const uint32_t begin = piece * PIECE_QUERIES;
+    const uint32_t end = begin + PIECE_QUERIES < j->queries ? begin + PIECE_QUERIES : j->queries;
+    struct queries groups[MOST_GROUPS];
+    uint32_t count = 0;
+    for (uint32_t i = begin; i < end; i += rows)
+        prepare(w, j, head, i, end - i < rows ? end - i : rows, i - begin, q, &groups[count++]);
+    if (count == 0)
+        return;
+    if (only != UINT32_MAX) {
+        for (uint32_t g = 0; g < count; g++)
+            attend_chunk(w, j, head, &groups[g], only * j->chunk, true, base);
+        return;
+    }
+    const uint32_t first = groups[0].query[0].first, last = groups[count - 1].query[groups[count - 1].count - 1].last;
+    for (uint32_t chunk = first / j->chunk; chunk <= (last - 1) / j->chunk; chunk++)
+        for (uint32_t g = 0; g < count; g++)
+            attend_chunk(w, j, head, &groups[g], chunk * j->chunk, false, 0);
+    for (uint32_t g = 0; g < count; g++)
+        for (uint32_t i = 0; i < groups[g].count; i++)
+            finish(w->executor, &groups[g].query[i], groups[g].state + (size_t)i * j->a->v_head_dim, groups[g].sum[i],
+                   j->a->v_head_dim);
 }
 
 /* ---- tiles of queries ---- */
@@ -385,7 +406,7 @@ static void attend_tiles(struct we_cpu_worker *w, const struct job *j, uint32_t 
     }
     for (uint32_t begin = first / j->chunk * j->chunk; begin < last; begin += j->chunk) {
         const void *k[WE_CPU_PAIRS_CHUNK_PAGES], *v[WE_CPU_PAIRS_CHUNK_PAGES];
-        find_pages(e, j, head, first > begin ? first : begin, last < begin + j->chunk ? last : begin + j->chunk, k, v);
+        find_pages(w, j, head, first > begin ? first : begin, last < begin + j->chunk ? last : begin + j->chunk, k, v);
         for (uint32_t i = 0; i < count; i++)
             w->kernels->tile_chunk(&tiles[i], begin, k, v);
     }
@@ -435,8 +456,9 @@ static void combine_all(struct we_cpu_worker *w, const struct we_cpu_block *b)
 void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *q)
 {
     struct we_executor *e = w->executor;
-    const uint32_t heads = b->block->op.attention->num_key_value_heads;
+    const uint32_t heads = b->attention->num_key_value_heads;
     const struct plan plan = make_plan(w, b);
+    w->held = (struct we_cpu_held){0};
     if (!plan.fused) {
         write_all(w, b);
         we_cpu_end_phase(w);

@@ -50,11 +50,6 @@ static void take_packed(struct we_executor *e, struct sink *sink, const bool (*f
     }
 }
 
-static uint32_t wider(struct we_cpu_shape a, struct we_cpu_shape b)
-{
-    return a.width > b.width ? a.width : b.width;
-}
-
 static void take_scratch(struct we_executor *e, struct sink *sink)
 {
     const struct we_cpu_plan *plan = &e->plan;
@@ -63,13 +58,20 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
     for (uint32_t i = 0; i < e->threads; i++) {
         struct we_cpu_scratch s = {
             .panel = take(sink, WE_CPU_PANEL_BYTES, 1),
-            .normed = take(sink, times(WE_CPU_MOST_BLOCK_ROWS, plan->hidden.stride), sizeof(float)),
+            .normed = take(sink, times(WE_CPU_MOST_BLOCK_ROWS, plan->normed.stride), sizeof(float)),
             .piece = {take(sink, WE_CPU_PIECE_VALUES, sizeof(float)), take(sink, WE_CPU_PIECE_VALUES, sizeof(float))},
             .scores = take(sink, (uint64_t)WE_CPU_ATTEND_ROWS * WE_CPU_CHUNK, sizeof(float)),
             .chunk_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
-            .state_out = take(sink, times(WE_CPU_ATTEND_ROWS, plan->max_v_head_dim), sizeof(float)),
-            .turned = take(sink, times(WE_CPU_TILE_QUERIES, plan->max_head_dim), sizeof(float)),
+            .state_out = take(sink, times(WE_CPU_PIECE_QUERIES, plan->max_v_head_dim), sizeof(float)),
+            .turned = take(sink, times(WE_CPU_PIECE_QUERIES, plan->max_head_dim), sizeof(float)),
         };
+        if (plan->max_latent_dim) {
+            struct we_cpu_packed heads = {0};
+            s.latents =
+                take(sink, times(e->kv_dtype == WE_F32 ? WE_CPU_CHUNK : WE_CPU_PAIRS_CHUNK, plan->max_latent_dim), e->kv_size);
+            take_packed(e, sink, plan->head_forms, NULL, WE_CPU_HEAD_TOKENS, plan->max_head_in, &heads);
+            memcpy(s.head_x, heads.x, sizeof s.head_x);
+        }
         if (plan->most_experts) {
             const uint64_t rows = ROUTER_ROWS;
             const uint64_t bytes = e->kernels->forms[WE_CPU_FORM_F32].row_bytes(plan->hidden.width);
@@ -82,8 +84,8 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
             s.tiles = take(sink, WE_CPU_TILES, e->tile_state_bytes);
             s.tile_work = take(sink, e->kernels->tile_work_bytes(plan->max_head_dim, plan->max_v_head_dim), 1);
         }
-        take_packed(e, sink, plan->hidden_forms, plan->inner_forms, WE_CPU_PRIVATE_ROWS, wider(plan->hidden, plan->inner),
-                    &s.x);
+        take_packed(e, sink, plan->hidden_forms, plan->inner_forms, WE_CPU_PRIVATE_ROWS,
+                    plan->inner_in > plan->hidden.width ? plan->inner_in : plan->hidden.width, &s.x);
         take_packed(e, sink, plan->hidden_forms, NULL, WE_CPU_PRIVATE_ROWS, plan->hidden.width, &s.kept_x);
         if (all)
             all[i] = s;
@@ -97,9 +99,9 @@ static uint64_t partials_of(const struct we_executor *e)
     uint64_t most = 0;
     for (uint32_t i = 0; i < e->plan.num_blocks; i++) {
         const struct we_cpu_block *b = &e->plan.blocks[i];
-        if (b->block->kind != WE_BLOCK_ATTENTION)
+        const struct we_attention *a = b->attention;
+        if (a == NULL)
             continue;
-        const struct we_attention *a = b->block->op.attention;
         const uint64_t chunks = times(e->options.num_pages[b->group], WE_PAGE_POSITIONS) / chunk + 2;
         const uint64_t floats = times(chunks, a->num_attention_heads * we_cpu_partial_floats(a));
         most = floats > most ? floats : most;
@@ -138,7 +140,7 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     e->kept_stream = take(sink, times(kept, plan->hidden.stride), sizeof(float));
     take_packed(e, sink, plan->hidden_forms, NULL, rows, plan->hidden.width, &e->x);
     take_packed(e, sink, plan->hidden_forms, NULL, kept, plan->hidden.width, &e->kept_x);
-    take_packed(e, sink, plan->inner_forms, NULL, rows, plan->inner.width, &e->inner_x);
+    take_packed(e, sink, plan->inner_forms, NULL, rows, plan->inner_in, &e->inner_x);
     e->q = take(sink, times(rows, plan->q.stride), sizeof(float));
     e->k = take(sink, times(rows, plan->k.stride), sizeof(float));
     e->v = take(sink, times(rows, plan->v.stride), sizeof(float));
@@ -150,6 +152,7 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
         if (r->num_constants)
             r->constants = take(sink, r->num_constants, sizeof(float));
     }
+    e->latent_q = take(sink, plan->latent_q.width ? times(rows, plan->latent_q.stride) : 0, sizeof(float));
     e->num_partials = partials_of(e);
     e->partials = take(sink, e->num_partials, sizeof(float));
     e->block_out = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));

@@ -12,9 +12,11 @@
 
 enum {
     WE_CPU_PIECE_VALUES = WE_CPU_PIECE_ROWS * WE_CPU_PIECE_TOKENS, /* most results of one piece of a product */
-    WE_CPU_PRIVATE_ROWS = 4,                                      /* up to so many rows every worker packs for itself */
-    WE_CPU_TILES = 4,         /* tiles of queries that share a pass over keys and values */
-    WE_CPU_SPLIT_QUERIES = 4, /* rows whose attention can be split into all chunks of the longest context */
+    WE_CPU_PRIVATE_ROWS = 4,                                       /* up to so many rows every worker packs for itself */
+    WE_CPU_PIECE_QUERIES = 48, /* queries of attention in a piece that is not tiles; a multiple of both numbers of rows */
+    WE_CPU_HEAD_TOKENS = 256,  /* most rows of a product with the matrix of one head */
+    WE_CPU_TILES = 4,          /* tiles of queries that share a pass over keys and values */
+    WE_CPU_SPLIT_QUERIES = 4,  /* rows whose attention can be split into all chunks of the longest context */
     WE_CPU_CURSORS = 4,
     WE_CPU_MOST_SETS = 2
 };
@@ -50,11 +52,13 @@ struct we_cpu_span {
 struct we_cpu_scratch {
     void *panel;                    /* WE_CPU_PANEL_BYTES */
     float *piece[2];                /* (WE_CPU_PIECE_VALUES) */
-    float *normed;                  /* (WE_CPU_MOST_BLOCK_ROWS, hidden.stride) */
+    float *normed;                  /* (WE_CPU_MOST_BLOCK_ROWS, normed.stride) */
     struct we_cpu_packed x, kept_x; /* up to WE_CPU_PRIVATE_ROWS rows, of any width */
     float *scores;                  /* (WE_CPU_ATTEND_ROWS, WE_CPU_CHUNK) */
-    float *chunk_out, *state_out;   /* (WE_CPU_ATTEND_ROWS, max_v_head_dim) */
-    float *turned;                  /* (WE_CPU_TILE_QUERIES, max_head_dim) */
+    float *chunk_out;               /* (WE_CPU_ATTEND_ROWS, max_v_head_dim) */
+    float *state_out, *turned;      /* (WE_CPU_PIECE_QUERIES, max_v_head_dim), (WE_CPU_PIECE_QUERIES, max_head_dim) */
+    uint8_t *latents;               /* the values of a chunk of latent attention, of max_latent_dim numbers */
+    uint8_t *head_x[WE_CPU_FORM_COUNT]; /* (WE_CPU_HEAD_TOKENS, max_head_in), packed in head_forms */
     float *router, *rank;           /* (8, most_experts) and (most_experts) */
     uint8_t *router_x;              /* 8 rows of the stream, packed in exact forms */
     uint8_t *tiles;                 /* (WE_CPU_TILES, tile_state_bytes) */
@@ -101,7 +105,7 @@ struct we_executor {
     /* (max_rows, stride) each; `kept` ones (max_logit_rows, stride) */
     float *stream, *kept_stream;             /* hidden: the residual stream */
     struct we_cpu_packed x, kept_x, inner_x; /* the stream after a norm; what o_proj and down_proj read */
-    float *q, *k, *v, *inner, *gate;
+    float *q, *k, *v, *inner, *gate, *latent_q;
     float *slots;    /* (num_slots, slot_floats) */
     float *partials; /* (num_partials): results of single chunks of attention */
     uint64_t num_partials;
@@ -126,6 +130,12 @@ struct we_executor {
     struct we_cpu_cursor *shares; /* (WE_CPU_CURSORS, threads): of products, how many pieces of a worker's share are taken */
 };
 
+/* The chunk whose values a worker's `latents` hold: those of pages [first_page, last_page]. */
+struct we_cpu_held {
+    const struct we_cpu_span *span; /* NULL: none */
+    uint32_t first_page, last_page;
+};
+
 /* What one worker knows while it walks; all fields but `index` and `scratch` are the same in all. */
 struct we_cpu_worker {
     struct we_executor *executor;
@@ -136,6 +146,7 @@ struct we_cpu_worker {
     const struct we_cpu_rows *rows; /* they */
     bool pruned;
     const struct we_cpu_block *next; /* after this one; NULL: the head */
+    struct we_cpu_held held;
 };
 
 /* The rows of a span that are still computed: where they stand, and how many. */
@@ -216,6 +227,14 @@ void we_cpu_short_conv(struct we_cpu_worker *w, const struct we_cpu_block *b);
  * last phase is not ended. */
 void we_cpu_recurrence_prepare(struct we_cpu_block *b);
 void we_cpu_recurrence(struct we_cpu_worker *w, const struct we_cpu_block *b);
+
+/* latent.c: keys are normed, and q, queries of (nope, rope) for each head, becomes latent_q, of (rope, latent); then from
+ * `inner`, a latent for each head, to q, values for each head. The last phase is not ended. */
+void we_cpu_latent_queries(struct we_cpu_worker *w, const struct we_cpu_block *b);
+void we_cpu_latent_outputs(struct we_cpu_worker *w, const struct we_cpu_block *b);
+/* The values of pages [first_page, last_page] of a span from their keys, which lie in k: at the same places of v. */
+void we_cpu_latent_values(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_span *span,
+                          uint32_t first_page, uint32_t last_page, uint32_t chunk_pages, const void *const *k, const void **v);
 
 /* attention.c: from q (rows still computed), k and v (all rows) to `inner`: one phase or several, the last one not ended. */
 void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *q);

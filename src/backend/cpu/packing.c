@@ -25,7 +25,7 @@ static void pack_rows(const struct we_cpu_worker *w, const struct we_cpu_packing
         if (p->copy && copy)
             memcpy(p->copy + row * p->stride, rows[i], p->width * sizeof(float));
         if (p->norm && p->norm->kind != WE_NORM_NONE) {
-            float *normed = w->scratch->normed + i * w->executor->plan.hidden.stride;
+            float *normed = w->scratch->normed + i * w->executor->plan.normed.stride;
             w->kernels->norm(p->norm, rows[i], normed);
             rows[i] = normed;
         }

@@ -138,6 +138,23 @@ static we_status plan_state(const struct we_kv_layout *layout, uint32_t k_width,
     return WE_OK;
 }
 
+/* What attention.c needs of the heads. rope: as it lives in the decoder. */
+static void plan_heads(struct we_cpu_plan *plan, struct we_cpu_block *b, const struct we_attention *a,
+                       const struct we_rope *rope)
+{
+    b->attention = a;
+    plan->max_head_dim = a->head_dim > plan->max_head_dim ? a->head_dim : plan->max_head_dim;
+    plan->max_v_head_dim = a->v_head_dim > plan->max_v_head_dim ? a->v_head_dim : plan->max_v_head_dim;
+    plan->max_pairs = rope->rotary_dim / 2 > plan->max_pairs ? rope->rotary_dim / 2 : plan->max_pairs;
+    b->rope = rope_slot(plan, rope);
+}
+
+/* Rows of `width` values, in `inner` or elsewhere, are packed in inner_forms. */
+static void plan_inner(struct we_cpu_plan *plan, uint32_t width)
+{
+    plan->inner_in = width > plan->inner_in ? width : plan->inner_in;
+}
+
 static we_status plan_attention(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
                                 struct we_error *error)
 {
@@ -173,10 +190,97 @@ static we_status plan_attention(const struct we_load_options *options, struct we
     widen(&plan->k, k_width);
     widen(&plan->v, v_width);
     widen(&plan->inner, out_width);
-    plan->max_head_dim = a->head_dim > plan->max_head_dim ? a->head_dim : plan->max_head_dim;
-    plan->max_v_head_dim = a->v_head_dim > plan->max_v_head_dim ? a->v_head_dim : plan->max_v_head_dim;
-    plan->max_pairs = a->rope.rotary_dim / 2 > plan->max_pairs ? a->rope.rotary_dim / 2 : plan->max_pairs;
-    b->rope = rope_slot(plan, &a->rope);
+    plan_inner(plan, out_width);
+    plan_heads(plan, b, a, &a->rope);
+    return WE_OK;
+}
+
+/* Matrices of all heads: a view for each. */
+static we_status make_heads(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_matrix *m,
+                            const struct we_linear *linear, uint32_t heads, uint32_t rows, uint32_t in, const char *what,
+                            struct we_error *error)
+{
+    we_status status = make_matrix(options, plan, m, linear, rows, in, what, error);
+    if (status == WE_OK && (linear->count != heads || linear->block != 0))
+        return we_error_set(error, WE_INVALID_FORMAT, "%s: %u heads, where %u were expected",
+                            linear->name ? linear->name : what, linear->count, heads);
+    if (status == WE_OK) {
+        want(plan, m, plan->head_forms);
+        plan->max_head_in = in > plan->max_head_in ? in : plan->max_head_in;
+    }
+    return status;
+}
+
+static we_status check_latent(const struct we_latent_attention *a, enum we_dtype kv_dtype, struct we_error *error)
+{
+    const uint32_t heads = a->num_attention_heads, most = WE_CPU_MAX_WIDTH / (heads ? heads : 1);
+    if (heads == 0 || a->nope_head_dim == 0 || a->v_head_dim == 0 || a->latent_dim == 0 || a->nope_head_dim > most ||
+        a->v_head_dim > most || a->latent_dim > most || a->rope_head_dim > most - a->latent_dim ||
+        a->rope_head_dim > most - a->nope_head_dim)
+        return we_error_set(error, WE_INVALID_FORMAT,
+                            "latent attention with %u heads of %u and %u values, values of %u, and a latent of %u", heads,
+                            a->nope_head_dim, a->rope_head_dim, a->v_head_dim, a->latent_dim);
+    if (a->rope_head_dim % 2 != 0 || a->rope.rotary_dim != a->rope_head_dim ||
+        (a->rope.rotary_dim && (a->rope.inv_freq[0] == NULL || a->rope.inv_freq[1] == NULL)))
+        return we_error_set(error, WE_INVALID_FORMAT, "rotary embedding of %u values, where %u, an even number, were expected",
+                            a->rope.rotary_dim, a->rope_head_dim);
+    if (kv_dtype == WE_BF16 && a->latent_dim % 2)
+        return we_error_set(error, WE_UNSUPPORTED,
+                            "a latent of %u values, which is odd; the CPU back-end has it with a cache of F32 only (precision "
+                            "exact)",
+                            a->latent_dim);
+    we_status status = check_norm(&a->latent_norm, a->latent_dim, "the norm of the latent", error);
+    return status == WE_OK ? check_norm(&a->q_a_norm, a->q_a_proj.rows, "the norm of q_a_proj", error) : status;
+}
+
+static we_status plan_latent_attention(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                       struct we_error *error)
+{
+    const struct we_latent_attention *a = b->block->op.latent_attention;
+    const uint32_t hidden = options->decoder->hidden_size, heads = a->num_attention_heads;
+    we_status status = check_latent(a, options->layout->dtype, error);
+    if (status != WE_OK)
+        return status;
+    const bool low = a->q_a_proj.data != NULL;
+    const uint32_t rank = low ? a->q_a_proj.rows : hidden, q_width = heads * (a->nope_head_dim + a->rope_head_dim);
+    const uint32_t k_width = a->rope_head_dim + a->latent_dim, v_width = heads * a->v_head_dim;
+    if ((low && (status = make_matrix(options, plan, &b->q_a, &a->q_a_proj, rank, hidden, "q_a_proj", error)) != WE_OK) ||
+        (status = make_matrix(options, plan, &b->q, &a->q_proj, q_width, rank, "q_proj", error)) != WE_OK ||
+        (a->rope_head_dim && (status = make_matrix(options, plan, &b->k, &a->rope_proj, a->rope_head_dim, hidden,
+                                                   "the projection of rope keys", error)) != WE_OK) ||
+        (status = make_matrix(options, plan, &b->v, &a->latent_proj, a->latent_dim, hidden, "the projection of the latent",
+                              error)) != WE_OK ||
+        (status = make_heads(options, plan, &b->embed_q, &a->embed_q, heads, a->latent_dim, a->nope_head_dim, "embed_q",
+                             error)) != WE_OK ||
+        (status = make_heads(options, plan, &b->unembed_out, &a->unembed_out, heads, a->v_head_dim, a->latent_dim,
+                             "unembed_out", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->o, &a->o_proj, hidden, v_width, "o_proj", error)) != WE_OK ||
+        (status = plan_state(options->layout, k_width, 0, 0, b, error)) != WE_OK)
+        return status;
+    if (low)
+        want(plan, &b->q_a, plan->hidden_forms);
+    want(plan, &b->q, low ? plan->inner_forms : plan->hidden_forms);
+    if (b->k.linear)
+        want(plan, &b->k, plan->hidden_forms);
+    want(plan, &b->v, plan->hidden_forms);
+    want(plan, &b->o, plan->inner_forms);
+    plan_inner(plan, v_width);
+    if (low)
+        plan_inner(plan, rank);
+    widen(&plan->q, q_width > v_width ? q_width : v_width);
+    widen(&plan->k, k_width);
+    widen(&plan->v, low ? rank : 0);
+    widen(&plan->normed, low ? rank : 0);
+    widen(&plan->inner, heads * a->latent_dim);
+    widen(&plan->latent_q, heads * k_width);
+    plan->max_latent_dim = a->latent_dim > plan->max_latent_dim ? a->latent_dim : plan->max_latent_dim;
+    b->absorbed = (struct we_attention){.num_attention_heads = heads,
+                                        .num_key_value_heads = 1,
+                                        .head_dim = k_width,
+                                        .v_head_dim = a->latent_dim,
+                                        .rope = a->rope,
+                                        .scale = a->scale};
+    plan_heads(plan, b, &b->absorbed, &a->rope);
     return WE_OK;
 }
 
@@ -199,6 +303,7 @@ static we_status plan_feed_forward(const struct we_load_options *options, struct
     want(plan, &b->up, plan->hidden_forms);
     want(plan, &b->down, plan->inner_forms);
     widen(&plan->inner, inner);
+    plan_inner(plan, inner);
     return WE_OK;
 }
 
@@ -257,6 +362,7 @@ static we_status plan_shared_experts(const struct we_load_options *options, stru
     want(plan, &b->shared_up, plan->hidden_forms);
     want(plan, &b->shared_down, plan->inner_forms);
     widen(&plan->inner, inner);
+    plan_inner(plan, inner);
     return WE_OK;
 }
 
@@ -317,6 +423,7 @@ static we_status plan_short_conv(const struct we_load_options *options, struct w
     want(plan, &b->out, plan->inner_forms);
     widen(&plan->q, 3 * hidden);
     widen(&plan->inner, hidden);
+    plan_inner(plan, hidden);
     return WE_OK;
 }
 
@@ -356,6 +463,7 @@ static we_status plan_recurrence(const struct we_load_options *options, struct w
     widen(&plan->q, (r->decays_at > r->gate_at ? r->decays_at : r->gate_at) + r->heads);
     widen(&plan->k, r->conv_width);
     widen(&plan->inner, r->heads * r->values);
+    plan_inner(plan, r->heads * r->values);
     return status;
 }
 
@@ -458,6 +566,9 @@ static we_status plan_block(const struct we_load_options *options, struct we_cpu
     case WE_BLOCK_FEED_FORWARD:
         status = plan_feed_forward(options, plan, b, error);
         break;
+    case WE_BLOCK_LATENT_ATTENTION:
+        status = plan_latent_attention(options, plan, b, error);
+        break;
     case WE_BLOCK_SHORT_CONV:
         status = plan_short_conv(options, plan, b, error);
         break;
@@ -488,7 +599,9 @@ static we_status plan_layer(const struct we_load_options *options, struct we_cpu
             step->num_blocks == 1 && step->blocks[0].post_norm.kind == WE_NORM_NONE && step->blocks[0].kind != WE_BLOCK_MOE;
         plan->has_sums = plan->has_sums || !planned->direct;
         for (uint32_t i = 0; i < step->num_blocks; i++) {
-            if (step->blocks[i].kind == WE_BLOCK_ATTENTION) /* rows may be dropped only where a step begins */
+            const enum we_block_kind kind = step->blocks[i].kind;
+            if (kind == WE_BLOCK_ATTENTION ||
+                kind == WE_BLOCK_LATENT_ATTENTION) /* rows may be dropped only where a step begins */
                 plan->prune_block = i == 0 ? plan->num_blocks : UINT32_MAX;
             else if (step->blocks[i].state != WE_NO_STATE) /* it needs what came before, of all rows */
                 plan->prune_block = UINT32_MAX;
@@ -523,8 +636,9 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
             return status;
         }
     plan->hidden.width = d->hidden_size;
-    struct we_cpu_shape *shapes[] = {&plan->hidden,       &plan->q,   &plan->k, &plan->v, &plan->inner,
-                                     &plan->expert_inner, &plan->gate};
+    widen(&plan->normed, d->hidden_size);
+    struct we_cpu_shape *shapes[] = {&plan->hidden,       &plan->q,    &plan->k,        &plan->v,     &plan->inner,
+                                     &plan->expert_inner, &plan->gate, &plan->latent_q, &plan->normed};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         shapes[i]->stride = stride_of(shapes[i]->width);
     return WE_OK;

@@ -24,11 +24,14 @@ struct we_cpu_recurrence {
 
 struct we_cpu_block {
     const struct we_block *block;
-    struct we_cpu_matrix q, k, v, o;     /* of attention; of gated delta also */
+    struct we_cpu_matrix q, k, v, o;     /* of attention; of gated delta also; k, v: of latent attention, rope key and latent */
     struct we_cpu_matrix head_gate;      /* of attention: absent, or its output gate */
     struct we_cpu_matrix z, b, a;        /* of gated delta */
     struct we_cpu_matrix in, out;        /* of a short convolution, of Mamba 2; out: of gated delta, too */
     struct we_cpu_recurrence recurrence; /* of gated delta and Mamba 2 */
+    const struct we_attention *attention;           /* what attention.c computes; NULL: nothing */
+    struct we_cpu_matrix q_a, embed_q, unembed_out; /* of latent attention; q_a may be absent */
+    struct we_attention absorbed;                   /* latent attention as attention of one KV head */
     struct we_cpu_matrix gate, up, down; /* of a feed-forward, or of experts; gate may be absent */
     struct we_cpu_matrix router, shared_gate;                      /* of a mixture of experts: in exact forms; */
     struct we_cpu_matrix shared_gate_proj, shared_up, shared_down; /* of its shared ones, if any */
@@ -69,9 +72,12 @@ struct we_cpu_plan {
     uint32_t most_experts, most_top_k;                                                 /* 0: there is no mixture of experts */
     struct we_cpu_shape expert_inner;
     struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
-    uint32_t max_head_dim, max_v_head_dim, max_pairs;
     struct we_cpu_shape gate; /* of attention's outputs */
     size_t slot_floats;       /* of the state of one sequence; 0: there is none */
+    struct we_cpu_shape latent_q, normed;       /* queries of latent attention; what is normed on its way into products */
+    uint32_t inner_in;                          /* widest that is packed in inner_forms */
+    uint32_t max_head_dim, max_v_head_dim, max_pairs, max_latent_dim, max_head_in;
+    bool head_forms[2][WE_CPU_FORM_COUNT]; /* in which embed_q and unembed_out want rows, of max_head_in values at most */
 };
 
 /* Checks everything; allocates the arrays, which we_cpu_plan_free releases. */

@@ -186,18 +186,26 @@ static void end_phase_before_output(struct we_cpu_worker *w, const struct we_cpu
     end_phase_before(w, &matrix, 1, NULL);
 }
 
-/* From `inner`, of `width` values, to the stream. */
-static void output_product(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, const struct we_cpu_step *step)
+/* Rows on their way to a matrix that does not read the stream. */
+static struct we_cpu_packing inner_packing(const struct we_cpu_worker *w, const float *from, size_t stride, uint32_t width)
 {
     struct we_executor *e = w->executor;
-    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
-    struct we_cpu_packing inner = {.rows = w->rows,
-                                   .from = e->inner,
-                                   .stride = e->plan.inner.stride,
-                                   .width = matrix->linear->in,
+    return (struct we_cpu_packing){.rows = w->rows,
+                                   .from = from,
+                                   .stride = stride,
+                                   .width = width,
                                    .forms = e->plan.inner_forms,
                                    .shared = &e->inner_x,
                                    .private = &w->scratch->x};
+}
+
+/* From rows of `from`, mostly `inner`, to the stream. */
+static void output_product(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, const struct we_cpu_step *step,
+                           const float *from, size_t stride)
+{
+    struct we_executor *e = w->executor;
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    struct we_cpu_packing inner = inner_packing(w, from, stride, matrix->linear->in);
     we_cpu_pack(w, &inner, 1);
     uint32_t count = add_products(w, &inner, matrix, step->direct ? w->stream : e->block_out, e->plan.hidden.stride, products);
     for (uint32_t i = 0; i < count; i++) {
@@ -235,6 +243,14 @@ static void gate_rows(struct we_cpu_worker *w, uint32_t width)
     we_cpu_end_phase(w);
 }
 
+/* The rows that give output are the only ones from now on. */
+static void go_on_with_kept(struct we_cpu_worker *w)
+{
+    w->pruned = true;
+    w->stream = w->executor->kept_stream;
+    w->rows = &w->executor->kept_rows;
+}
+
 /* prune: from the queries on, only rows for output are computed. */
 static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool prune)
 {
@@ -250,11 +266,8 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
         count += add_products(w, &packings[prune], &b->head_gate, e->gate, e->plan.gate.stride, products + count);
     we_cpu_products(w, products, count);
     end_phase_before_output(w, &b->o); /* attention needs little of the cache, and of memory */
-    if (prune) {
-        w->pruned = true;
-        w->stream = e->kept_stream;
-        w->rows = &e->kept_rows;
-    }
+    if (prune)
+        go_on_with_kept(w);
     const struct we_attention *a = b->block->op.attention;
     if (is_whole(a, &a->q_norm))
         norm_rows(w, &a->q_norm, e->q, e->plan.q.stride, w->rows->count);
@@ -265,7 +278,45 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
     if (b->head_gate.linear)
         gate_rows(w, a->num_attention_heads * a->v_head_dim);
     if (w->rows->count > 0)
-        output_product(w, &b->o, step);
+        output_product(w, &b->o, step, e->inner, e->plan.inner.stride);
+}
+
+/* q_a_proj goes to v, which latent attention has no use for; keys are the rope part, then the latent. */
+static void latent_attention_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step,
+                                   bool prune)
+{
+    struct we_executor *e = w->executor;
+    const struct we_latent_attention *a = b->block->op.latent_attention;
+    const bool low = b->q_a.linear != NULL;
+    struct we_cpu_packing packings[] = {stream_packing(w, &b->block->pre_norm), kept_packing(w, &b->block->pre_norm)};
+    packings[1].copy = e->kept_stream;
+    we_cpu_pack(w, packings, prune ? 2 : 1);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    uint32_t count = low ? add_products(w, &packings[prune], &b->q_a, e->v, e->plan.v.stride, products)
+                         : add_products(w, &packings[prune], &b->q, e->q, e->plan.q.stride, products);
+    if (b->k.linear)
+        count += add_products(w, packings, &b->k, e->k, e->plan.k.stride, products + count);
+    count += add_products(w, packings, &b->v, e->k + a->rope_head_dim, e->plan.k.stride, products + count);
+    we_cpu_products(w, products, count);
+    we_cpu_end_phase(w);
+    if (prune)
+        go_on_with_kept(w);
+    if (low && w->rows->count > 0) {
+        struct we_cpu_packing packing = inner_packing(w, e->v, e->plan.v.stride, b->q.linear->in);
+        packing.norm = &a->q_a_norm;
+        we_cpu_pack(w, &packing, 1);
+        we_cpu_products(w, products, add_products(w, &packing, &b->q, e->q, e->plan.q.stride, products));
+        we_cpu_end_phase(w);
+    }
+    we_cpu_latent_queries(w, b);
+    we_cpu_end_phase(w);
+    we_cpu_attention(w, b, e->latent_q);
+    we_cpu_end_phase(w);
+    if (w->rows->count == 0)
+        return;
+    we_cpu_latent_outputs(w, b);
+    we_cpu_end_phase(w);
+    output_product(w, &b->o, step, e->q, e->plan.q.stride);
 }
 
 static void short_conv_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
@@ -278,7 +329,7 @@ static void short_conv_block(struct we_cpu_worker *w, const struct we_cpu_block 
     we_cpu_end_phase(w);
     we_cpu_short_conv(w, b);
     end_phase_before_output(w, &b->out);
-    output_product(w, &b->out, step);
+    output_product(w, &b->out, step, e->inner, e->plan.inner.stride);
 }
 
 static void recurrence_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
@@ -298,7 +349,7 @@ static void recurrence_block(struct we_cpu_worker *w, const struct we_cpu_block 
     we_cpu_end_phase(w);
     we_cpu_recurrence(w, b);
     we_cpu_end_phase(w);
-    output_product(w, &b->out, step);
+    output_product(w, &b->out, step, e->inner, e->plan.inner.stride);
 }
 
 static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
@@ -322,7 +373,7 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
     }
     we_cpu_products(w, products, count);
     end_phase_before_output(w, &b->down);
-    output_product(w, &b->down, step);
+    output_product(w, &b->down, step, e->inner, e->plan.inner.stride);
 }
 
 /* After a block of a step that is not direct: its norm, the sum of the step, and at last the stream. */
@@ -385,8 +436,11 @@ void we_cpu_walk(void *context, uint32_t index)
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             const struct we_cpu_block *b = &e->plan.blocks[step->first_block + i];
             w->next = step->first_block + i + 1 < e->plan.num_blocks ? b + 1 : NULL;
+            const bool prune = step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count;
             if (b->block->kind == WE_BLOCK_ATTENTION)
-                attention_block(w, b, step, step->first_block + i == e->plan.prune_block && e->kept_rows.count < e->rows.count);
+                attention_block(w, b, step, prune);
+            else if (b->block->kind == WE_BLOCK_LATENT_ATTENTION)
+                latent_attention_block(w, b, step, prune);
             else if (b->block->kind == WE_BLOCK_SHORT_CONV)
                 short_conv_block(w, b, step);
             else if (b->recurrence.heads)
