@@ -41,7 +41,7 @@ struct we_command {
 #define WE_TAKES(id) (UINT64_C(1) << WE_SETTING_##id)
 #define WE_TAKES_STORE (WE_TAKES(MODEL) | WE_TAKES(MODELS_DIR))
 #define WE_TAKES_DEVICE                                                                                                         \
-    (WE_TAKES(DEVICE) | WE_TAKES(ISA) | WE_TAKES(THREADS) | WE_TAKES(PRECISION) | WE_TAKES(REPACK) | WE_TAKES(ROPE_COMPAT) |    \
+    (WE_TAKES(ADAPTER) | WE_TAKES(DEVICE) | WE_TAKES(ISA) | WE_TAKES(THREADS) | WE_TAKES(PRECISION) | WE_TAKES(REPACK) | WE_TAKES(ROPE_COMPAT) |    \
      WE_TAKES(CONTEXT) | WE_TAKES(MEMORY_LIMIT))
 #define WE_TAKES_SAMPLING                                                                                                       \
     (WE_TAKES(MAX_TOKENS) | WE_TAKES(TEMPERATURE) | WE_TAKES(TOP_P) | WE_TAKES(MIN_P) | WE_TAKES(MIN_TOKENS_TO_KEEP) |          \

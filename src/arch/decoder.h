@@ -13,6 +13,8 @@ struct we_vector {
     uint32_t length;
 };
 
+struct we_lora;
+
 /* y = W x + bias. Row i of the view is row first + i / block * stride + i % block of the tensor, so that a fused
  * projection (phi3's qkv_proj) is described as what it is: views with equal `data`. */
 struct we_linear {
@@ -25,7 +27,16 @@ struct we_linear {
     uint32_t first, block, stride; /* block 0: rows are contiguous from `first` */
     uint32_t count, next;          /* experts: so many views alike, each `next` tensor rows after the one before; 0: one */
     struct we_vector bias;       /* (tensor rows), viewed alike */
+    const struct we_lora *lora;  /* an adapter's part, or NULL */
     const char *name;            /* module path, for errors */
+};
+
+/* Of an adapter: y = W x + B (A x) + bias; with row_scales: y = row_scales * (W x + B (A x)) + bias. */
+struct we_lora {
+    uint32_t rank;
+    struct we_linear a;      /* (rank, in) of float32; `count` of them for experts */
+    const float *b;          /* (tensor rows, rank), the adapter's scale included */
+    const float *row_scales; /* (tensor rows), of DoRA; or NULL */
 };
 
 static inline size_t we_linear_tensor_row(const struct we_linear *linear, uint32_t i)

@@ -468,6 +468,8 @@ void we_settings_model_options(const struct we_settings *s, struct we_model_opti
     const char *text;
     if (we_settings_is_set(s, WE_SETTING_MODELS_DIR))
         options->models_dir = we_settings_text(s, WE_SETTING_MODELS_DIR);
+    if (we_settings_is_set(s, WE_SETTING_ADAPTER))
+        options->adapter = we_settings_text(s, WE_SETTING_ADAPTER);
     if (we_settings_is_set(s, WE_SETTING_DEVICE))
         options->device = we_settings_text(s, WE_SETTING_DEVICE);
     if (we_settings_is_set(s, WE_SETTING_ISA))

@@ -1,4 +1,5 @@
 #include "engine/model.h"
+#include "arch/adapter.h"
 #include "engine/memory.h"
 #include "engine/remote_model.h"
 #include "remote/remote.h"
@@ -316,6 +317,8 @@ we_status we_model_open(const char *name, const struct we_model_options *options
     struct we_model_options defaults;
     we_model_options_init(&defaults);
     options = options ? options : &defaults;
+    if (name && we_remote_is_address(name) && options->adapter)
+        return we_error_set(error, WE_UNSUPPORTED, "%s: an adapter can be applied only to a model that runs here", name);
     if (name && we_remote_is_address(name))
         return we_remote_model_open(name, options, model, error);
     char *path = NULL;
@@ -334,6 +337,13 @@ we_status we_model_open(const char *name, const struct we_model_options *options
     m->info.model_type = m->decoder.model_type;
     m->info.vocab_size = m->decoder.vocab_size;
     m->info.weight_bytes = we_safetensors_bytes(m->weights);
+    if (options->adapter) {
+        uint64_t bytes;
+        status = we_adapter_apply(options->adapter, &m->arena, &m->decoder, &bytes, error);
+        if (status != WE_OK)
+            goto done;
+        m->info.weight_bytes += bytes;
+    }
     we_decoder_count(&m->decoder, &m->info.num_parameters, &m->info.token_bytes);
     status = load(m, options, error);
     if (status == WE_OK)

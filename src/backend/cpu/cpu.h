@@ -21,6 +21,7 @@ enum {
     WE_CPU_PIECE_TOKENS = 512,
     WE_CPU_PANEL_BYTES = 384 * 1024, /* scratch memory of a product */
     WE_CPU_MOST_BLOCK_ROWS = 16,
+    WE_CPU_LORA_RANK = 64,      /* rows of an adapter's A that are multiplied at a time */
     WE_CPU_ATTEND_ROWS = 8,     /* most queries that share a pass over keys and values; */
     WE_CPU_ATTEND_F32_ROWS = 6, /* of float32 */
     WE_CPU_PAIRS_CHUNK = 256,   /* as WE_CPU_CHUNK, for bfloat16: shorter, so that several threads share a context */
@@ -79,6 +80,8 @@ struct we_cpu_matrix {
     uint32_t group_shift;     /* log2 of group_size */
     const uint8_t *strips;    /* all rows in strips (strips.h); NULL: as the file has them */
     enum we_cpu_form form[2]; /* by phase: how it is multiplied */
+    const struct we_cpu_matrix *lora_a; /* of an adapter: its A; or NULL */
+    const struct we_linear *lora_rows;  /* and by what view the rows of its B are found, wherever the weights are brought */
 };
 
 struct we_cpu_form_kernels {

@@ -80,6 +80,8 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
             s.rank = take(sink, plan->most_experts, sizeof(float));
             s.router_x = take(sink, rows, bytes > other ? bytes : other);
         }
+        if (plan->num_loras)
+            s.lora = take(sink, WE_CPU_PIECE_TOKENS * WE_CPU_LORA_RANK, sizeof(float));
         if (e->tiles) {
             s.tiles = take(sink, WE_CPU_TILES, e->tile_state_bytes);
             s.tile_work = take(sink, e->kernels->tile_work_bytes(plan->max_head_dim, plan->max_v_head_dim), 1);

@@ -63,6 +63,7 @@ struct we_cpu_scratch {
     uint8_t *router_x;              /* 8 rows of the stream, packed in exact forms */
     uint8_t *tiles;                 /* (WE_CPU_TILES, tile_state_bytes) */
     uint8_t *tile_work;
+    float *lora; /* (WE_CPU_PIECE_TOKENS, WE_CPU_LORA_RANK), with an adapter */
 };
 
 struct we_cpu_product;
@@ -204,6 +205,8 @@ struct we_cpu_product {
     uint32_t first, second_first; /* rows of the matrices before the product's: those of other experts */
     enum we_cpu_form form, second_form;
     const uint8_t *x, *second_x;
+    const uint8_t *lora_x, *second_lora_x; /* the same for the A of an adapter; NULL: there is none */
+    enum we_phase phase;                   /* for that */
     uint32_t num_rows; /* of x */
     enum we_cpu_epilogue epilogue;
     float multiplier;
@@ -216,6 +219,14 @@ void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *produ
 /* Ends a phase after which we_cpu_products is called with these (x and out need not be known yet): while it waits, the
  * worker brings the weights that it begins with into its cache. */
 void we_cpu_end_phase_before(struct we_cpu_worker *w, const struct we_cpu_product *products, uint32_t count);
+
+/* lora.c: what the A of a matrix's adapter reads: the rows of a set, or those from `place` on; NULL: there is no adapter. */
+const uint8_t *we_cpu_lora_x(const struct we_cpu_worker *w, const struct we_cpu_matrix *matrix,
+                             const struct we_cpu_packed *packed, enum we_phase phase, const struct we_cpu_set *set,
+                             uint32_t place, uint32_t width);
+/* Adds to a piece of a product, its bias included, what the adapter has to add. */
+void we_cpu_lora_add(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, enum we_phase phase, const uint8_t *x,
+                     uint32_t first, uint32_t rows, uint32_t token, uint32_t tokens, float *out, size_t out_stride);
 
 /* moe.c: from the stream to block_out, its norm before included; ends its last phase. */
 void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b);

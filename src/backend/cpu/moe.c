@@ -202,6 +202,8 @@ static void make_products(const struct we_cpu_worker *w, const struct we_cpu_blo
                                       .first = group->expert * first->linear->next,
                                       .form = form,
                                       .x = packed_group(w, &m->x, form, group, hidden),
+                                      .lora_x = we_cpu_lora_x(w, first, &m->x, group->phase, NULL, group->place, hidden),
+                                      .phase = group->phase,
                                       .num_rows = group->count,
                                       .epilogue = WE_CPU_ACTIVATE,
                                       .feed_forward = &moe->experts,
@@ -212,15 +214,19 @@ static void make_products(const struct we_cpu_worker *w, const struct we_cpu_blo
             up->second_first = group->expert * b->up.linear->next;
             up->second_form = b->up.form[group->phase];
             up->second_x = packed_group(w, &m->x, up->second_form, group, hidden);
+            up->second_lora_x = we_cpu_lora_x(w, &b->up, &m->x, group->phase, NULL, group->place, hidden);
         }
-        m->downs[g] = (struct we_cpu_product){.matrix = &b->down,
-                                              .first = group->expert * b->down.linear->next,
-                                              .form = down,
-                                              .x = packed_group(w, &m->inner_x, down, group, inner),
-                                              .num_rows = group->count,
-                                              .epilogue = WE_CPU_STORE,
-                                              .out = m->out + group->slot * e->plan.hidden.stride,
-                                              .out_stride = e->plan.hidden.stride};
+        m->downs[g] =
+            (struct we_cpu_product){.matrix = &b->down,
+                                    .first = group->expert * b->down.linear->next,
+                                    .form = down,
+                                    .x = packed_group(w, &m->inner_x, down, group, inner),
+                                    .lora_x = we_cpu_lora_x(w, &b->down, &m->inner_x, group->phase, NULL, group->place, inner),
+                                    .phase = group->phase,
+                                    .num_rows = group->count,
+                                    .epilogue = WE_CPU_STORE,
+                                    .out = m->out + group->slot * e->plan.hidden.stride,
+                                    .out_stride = e->plan.hidden.stride};
     }
 }
 
@@ -244,24 +250,32 @@ static uint32_t add_shared(const struct we_cpu_worker *w, const struct we_cpu_bl
             x[i] = (i < 2 ? &e->x : &e->inner_x)->x[forms[i]] +
                    we_cpu_place(set, kernels->block_rows) * kernels->row_bytes(widths[i]);
         }
-        m->ups[m->num_groups + s] = (struct we_cpu_product){.matrix = first,
-                                                            .second = gated ? &b->shared_up : NULL,
-                                                            .form = forms[0],
-                                                            .second_form = forms[1],
-                                                            .x = x[0],
-                                                            .second_x = x[1],
-                                                            .num_rows = set->count,
-                                                            .epilogue = WE_CPU_ACTIVATE,
-                                                            .feed_forward = &b->block->op.moe->shared,
-                                                            .out = e->inner + set->first * e->plan.inner.stride,
-                                                            .out_stride = e->plan.inner.stride};
-        m->downs[m->num_groups + s] = (struct we_cpu_product){.matrix = &b->shared_down,
-                                                              .form = forms[2],
-                                                              .x = x[2],
-                                                              .num_rows = set->count,
-                                                              .epilogue = WE_CPU_STORE,
-                                                              .out = e->block_out + set->first * e->plan.hidden.stride,
-                                                              .out_stride = e->plan.hidden.stride};
+        m->ups[m->num_groups + s] =
+            (struct we_cpu_product){.matrix = first,
+                                    .second = gated ? &b->shared_up : NULL,
+                                    .form = forms[0],
+                                    .second_form = forms[1],
+                                    .x = x[0],
+                                    .second_x = x[1],
+                                    .lora_x = we_cpu_lora_x(w, first, &e->x, set->phase, set, 0, widths[0]),
+                                    .second_lora_x =
+                                        gated ? we_cpu_lora_x(w, &b->shared_up, &e->x, set->phase, set, 0, widths[1]) : NULL,
+                                    .phase = set->phase,
+                                    .num_rows = set->count,
+                                    .epilogue = WE_CPU_ACTIVATE,
+                                    .feed_forward = &b->block->op.moe->shared,
+                                    .out = e->inner + set->first * e->plan.inner.stride,
+                                    .out_stride = e->plan.inner.stride};
+        m->downs[m->num_groups + s] =
+            (struct we_cpu_product){.matrix = &b->shared_down,
+                                    .form = forms[2],
+                                    .x = x[2],
+                                    .lora_x = we_cpu_lora_x(w, &b->shared_down, &e->inner_x, set->phase, set, 0, widths[2]),
+                                    .phase = set->phase,
+                                    .num_rows = set->count,
+                                    .epilogue = WE_CPU_STORE,
+                                    .out = e->block_out + set->first * e->plan.hidden.stride,
+                                    .out_stride = e->plan.hidden.stride};
     }
     return m->num_groups + w->rows->num_sets;
 }

@@ -42,8 +42,24 @@ static we_status check_head_norm(const struct we_attention *a, const struct we_n
     return check_norm(norm, whole ? norm->width : a->head_dim, what, error);
 }
 
+/* An adapter's A, which reads the same activations as the matrix, in a form of its own. */
+static we_status make_lora(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_matrix *m,
+                           struct we_error *error)
+{
+    struct we_cpu_matrix *a = &plan->loras[plan->num_loras++];
+    we_status status = we_cpu_matrix_init(a, &m->linear->lora->a, error);
+    if (status == WE_OK && a->linear->in != m->linear->in)
+        status = we_error_set(error, WE_INVALID_FORMAT, "%s: an adapter for %u inputs, where there are %u",
+                              m->linear->name ? m->linear->name : "a matrix", a->linear->in, m->linear->in);
+    for (enum we_phase phase = WE_PHASE_PREFILL; status == WE_OK && phase <= WE_PHASE_DECODE; phase++)
+        a->form[phase] = we_cpu_form_of(plan->kernels, a, options->precision, phase);
+    m->lora_a = a;
+    m->lora_rows = m->linear;
+    return status;
+}
+
 /* A matrix that must be there, of a shape. rows 0: any. */
-static we_status make_matrix(const struct we_load_options *options, const struct we_cpu_plan *plan, struct we_cpu_matrix *m,
+static we_status make_matrix(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_matrix *m,
                              const struct we_linear *linear, uint32_t rows, uint32_t in, const char *what,
                              struct we_error *error)
 {
@@ -56,7 +72,7 @@ static we_status make_matrix(const struct we_load_options *options, const struct
                               rows ? rows : linear->rows, in);
     for (enum we_phase phase = WE_PHASE_PREFILL; status == WE_OK && phase <= WE_PHASE_DECODE; phase++)
         m->form[phase] = we_cpu_form_of(plan->kernels, m, options->precision, phase);
-    return status;
+    return status == WE_OK && linear->lora ? make_lora(options, plan, m, error) : status;
 }
 
 /* A matrix that products read: with activations in its forms. */
@@ -65,6 +81,10 @@ static void want(struct we_cpu_plan *plan, struct we_cpu_matrix *m, bool wanted[
     plan->weights[plan->num_weights++] = m;
     wanted[WE_PHASE_PREFILL][m->form[WE_PHASE_PREFILL]] = true;
     wanted[WE_PHASE_DECODE][m->form[WE_PHASE_DECODE]] = true;
+    if (m->lora_a) {
+        wanted[WE_PHASE_PREFILL][m->lora_a->form[WE_PHASE_PREFILL]] = true;
+        wanted[WE_PHASE_DECODE][m->lora_a->form[WE_PHASE_DECODE]] = true;
+    }
 }
 
 static uint32_t rope_slot(struct we_cpu_plan *plan, const struct we_rope *rope)
@@ -659,8 +679,10 @@ we_status we_cpu_plan_make(const struct we_load_options *options, const struct w
     plan->steps = calloc(steps + 1, sizeof *plan->steps);
     plan->ropes = calloc(blocks + 1, sizeof *plan->ropes);
     plan->weights = calloc(MOST_MATRICES * blocks + 1, sizeof *plan->weights);
-    we_status status = plan->blocks && plan->steps && plan->ropes && plan->weights ? plan_decoder(options, plan, error)
-                                                                  : we_error_memory(error, "the plan of the decoder");
+    plan->loras = calloc(MOST_MATRICES * blocks + 2, sizeof *plan->loras);
+    we_status status = plan->blocks && plan->steps && plan->ropes && plan->weights && plan->loras
+                           ? plan_decoder(options, plan, error)
+                           : we_error_memory(error, "the plan of the decoder");
     if (status != WE_OK)
         we_cpu_plan_free(plan);
     return status;
@@ -672,5 +694,6 @@ void we_cpu_plan_free(struct we_cpu_plan *plan)
     free(plan->steps);
     free(plan->ropes);
     free(plan->weights);
+    free(plan->loras);
     *plan = (struct we_cpu_plan){0};
 }

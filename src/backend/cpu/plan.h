@@ -64,6 +64,8 @@ struct we_cpu_plan {
     struct we_cpu_matrix embed, head;
     struct we_cpu_matrix **weights; /* (num_weights): those that products read, in the order in which they do */
     uint32_t num_weights;
+    struct we_cpu_matrix *loras; /* (num_loras): what adapters have as A */
+    uint32_t num_loras;
     uint32_t prune_block;                       /* the last attention: rows without output go no further; UINT32_MAX: none */
     bool hidden_forms[2][WE_CPU_FORM_COUNT];    /* by phase: in which the stream is wanted; */
     bool inner_forms[2][WE_CPU_FORM_COUNT];     /* and what o_proj and down_proj read */

@@ -72,9 +72,14 @@ static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, ui
     float *out = p->out + token * p->out_stride;
     if (p->epilogue == WE_CPU_STORE) {
         multiply(w, p->matrix, p->form, p->x, p->first + first, rows, token, tokens, out + first, p->out_stride);
+        if (p->lora_x)
+            we_cpu_lora_add(w, p->matrix, p->phase, p->lora_x, p->first + first, rows, token, tokens, out + first,
+                            p->out_stride);
         return;
     }
     multiply(w, p->matrix, p->form, p->x, p->first + first, rows, token, tokens, s->piece[0], rows);
+    if (p->lora_x)
+        we_cpu_lora_add(w, p->matrix, p->phase, p->lora_x, p->first + first, rows, token, tokens, s->piece[0], rows);
     if (p->epilogue == WE_CPU_ADD) {
         for (uint32_t t = 0; t < tokens; t++)
             kernels->add_scaled(out + t * p->out_stride + first, p->multiplier, s->piece[0] + t * rows, rows);
@@ -82,6 +87,9 @@ static void piece_of(struct we_cpu_worker *w, const struct we_cpu_product *p, ui
     }
     if (p->second)
         multiply(w, p->second, p->second_form, p->second_x, p->second_first + first, rows, token, tokens, s->piece[1], rows);
+    if (p->second && p->second_lora_x)
+        we_cpu_lora_add(w, p->second, p->phase, p->second_lora_x, p->second_first + first, rows, token, tokens, s->piece[1],
+                        rows);
     for (uint32_t t = 0; t < tokens; t++)
         kernels->activate(p->feed_forward, s->piece[0] + t * rows, p->second ? s->piece[1] + t * rows : NULL, rows,
                           out + t * p->out_stride + first);

@@ -128,13 +128,15 @@ static uint32_t add_products(const struct we_cpu_worker *w, const struct we_cpu_
         const struct we_cpu_set *set = &packing->rows->sets[s];
         const enum we_cpu_form form = matrix->form[set->phase];
         const struct we_cpu_form_kernels *kernels = &w->kernels->forms[form];
-        products[s] = (struct we_cpu_product){.matrix = matrix,
-                                              .form = form,
-                                              .num_rows = set->count,
-                                              .out = out + set->first * out_stride,
-                                              .out_stride = out_stride,
-                                              .x = packing->packed->x[form] +
-                                                   we_cpu_place(set, kernels->block_rows) * kernels->row_bytes(packing->width)};
+        products[s] = (struct we_cpu_product){
+            .matrix = matrix,
+            .form = form,
+            .num_rows = set->count,
+            .out = out + set->first * out_stride,
+            .out_stride = out_stride,
+            .x = packing->packed->x[form] + we_cpu_place(set, kernels->block_rows) * kernels->row_bytes(packing->width),
+            .lora_x = we_cpu_lora_x(w, matrix, packing->packed, set->phase, set, 0, packing->width),
+            .phase = set->phase};
     }
     return packing->rows->num_sets;
 }
@@ -367,6 +369,7 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
             products[i].second = &b->up;
             products[i].second_form = second[i].form;
             products[i].second_x = second[i].x;
+            products[i].second_lora_x = second[i].lora_x;
         }
         products[i].epilogue = WE_CPU_ACTIVATE;
         products[i].feed_forward = b->block->op.feed_forward;
