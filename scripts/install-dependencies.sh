@@ -4,6 +4,8 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libcurl4-openssl-dev libssl-dev libcmocka-dev"
 test="g++ clang libclang-rt-14-dev python3"
+# For kernels of other processors, under emulation.
+[ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] && test="$test qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 
 case ${1:-} in
 build) wanted=$build ;;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every test: the suite as it is, under AddressSanitizer and UBSan, the threads under TSan, and the fuzzers.
+# Every test: the suite as it is, kernels of other processors, the suite under AddressSanitizer and UBSan, the threads under
+# TSan, and the fuzzers.
 # Usage: test.sh MODEL_DIRECTORY, from the project's folder, after an ordinary build in build/.
 set -eu
 
@@ -20,6 +21,9 @@ step() { printf '\n== %s\n' "$*"; }
 step "tests"
 ninja -C build --quiet
 meson test -C build --print-errorlogs --no-suite fuzz --timeout-multiplier 4
+
+step "kernels of other processors, under QEMU"
+scripts/test-other-processors.sh
 
 step "tests under AddressSanitizer and UBSan"
 configure build-asan -Db_sanitize=address,undefined -Db_lundef=false
