@@ -65,6 +65,8 @@ static void print_memory(const struct we_model_summary *summary, const struct we
     uint64_t available = we_memory_available();
     char bytes[32], grouped[32];
     we_print_fact(LABEL, "KV cache", "%s for each position", we_format_bytes(f->kv_position_bytes, bytes, sizeof bytes));
+    if (f->state_bytes)
+        we_print_fact(LABEL, "state", "%s for each sequence", we_format_bytes(f->state_bytes, bytes, sizeof bytes));
     size_t count = example_contexts(f, context, contexts);
     for (size_t i = 0; i < count; i++) {
         uint64_t need = we_model_summary_memory(summary, contexts[i]);
@@ -106,6 +108,7 @@ static void json_shape(struct we_json_line *out, const struct we_model_facts *f)
     we_json_bool(out, "has_tokenizer", f->has_tokenizer);
     we_json_bool(out, "has_chat_template", f->has_chat_template);
     we_json_integer(out, "kv_position_bytes", f->kv_position_bytes);
+    we_json_integer(out, "state_bytes", f->state_bytes);
 }
 
 static bool print_json(const struct we_model_summary *summary, const struct we_model_facts *f, uint32_t context)

@@ -94,6 +94,7 @@ struct we_quantization_count { /* modules that share a format */
 struct we_model_facts {
     const char *path, *model_type, *architecture; /* architecture: the first of "architectures", or NULL */
     uint64_t num_parameters, weight_bytes, kv_position_bytes;
+    uint64_t state_bytes; /* of mixers that keep a state for each sequence, however long it is; 0: there are none */
     double bits_per_weight;
     uint32_t hidden_size, num_layers, num_attention_heads, num_key_value_heads, head_dim, vocab_size, context_length;
     bool tied_embeddings, has_tokenizer, has_chat_template;

@@ -198,6 +198,7 @@ static we_status fill_facts(struct we_model_summary *summary, const struct we_mo
         facts->model_type = decoder.model_type;
         facts->weight_bytes = we_safetensors_bytes(weights);
         facts->kv_position_bytes = we_kv_position_bytes(&layout);
+        facts->state_bytes = we_kv_slot_bytes(&layout);
         facts->hidden_size = decoder.hidden_size;
         facts->num_layers = decoder.num_layers;
         facts->vocab_size = decoder.vocab_size;

@@ -280,7 +280,7 @@ class Models(Case):
         self.assertEqual(list(value), [
             "path", "model_type", "architecture", "num_parameters", "weight_bytes", "bits_per_weight", "hidden_size", "num_hidden_layers",
             "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size", "context_length", "tie_word_embeddings", "has_tokenizer",
-            "has_chat_template", "kv_position_bytes", "quantizations", "memory", "files"])
+            "has_chat_template", "kv_position_bytes", "state_bytes", "quantizations", "memory", "files"])
         self.assertEqual((value["model_type"], value["vocab_size"], value["has_chat_template"]), ("llama", 320, True))
         self.assertIn("tokenizer and chat template", self.good("show", LLAMA + "/").decode())
         os.symlink(LLAMA, self.path("link"))
