@@ -122,6 +122,8 @@ struct we_moe {
     struct we_feed_forward experts; /* linears with `count` = num_experts views */
     struct we_feed_forward shared;  /* every token passes it; no up_proj: there is none */
     struct we_linear router;        /* (num_experts, hidden_size) */
+    struct we_linear latent_in;  /* (width, hidden_size): what the experts, but not the shared ones, read; absent: the stream */
+    struct we_linear latent_out; /* (hidden_size, width): reads the sum of what they give */
     struct we_linear shared_gate;   /* (1, hidden_size): the shared output times its sigmoid; absent: 1 */
     enum we_router_score score;
     struct we_vector correction_bias; /* (num_experts): added to the scores to choose by, not to the weights */

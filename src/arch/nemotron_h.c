@@ -116,8 +116,9 @@ static void build_experts(struct we_build *b, struct we_moe *moe)
     uint32_t latent = 0;
     if (b->status == WE_OK)
         b->status = we_config_u32(&b->source->config, "moe_latent_size", &latent, b->error);
-    if (latent)
-        we_build_refuse(b, WE_UNSUPPORTED, "moe_latent_size is %u; experts of the stream itself are implemented", latent);
+    if (latent > 1u << 20)
+        we_build_refuse(b, WE_INVALID_FORMAT, "moe_latent_size is %u, where a number from 1 to %u was expected", latent,
+                        1u << 20);
     if (c->num_experts == 0 || c->num_experts_per_tok == 0 || c->moe_intermediate_size == 0)
         we_build_refuse(b, WE_INVALID_FORMAT, "%u experts of %u values, %u of them for a token; each must be at least 1",
                         c->num_experts, c->moe_intermediate_size, c->num_experts_per_tok);
@@ -130,10 +131,14 @@ static void build_experts(struct we_build *b, struct we_moe *moe)
                            .norm_eps = 1e-20f,
                            .routed_scaling_factor = c->routed_scaling_factor};
     moe->experts.activation = WE_ACTIVATION_RELU_SQUARED;
-    we_build_experts(b, "mixer.switch_mlp.fc1", c->num_experts, c->moe_intermediate_size, c->hidden_size, false,
-                     &moe->experts.up_proj);
-    we_build_experts(b, "mixer.switch_mlp.fc2", c->num_experts, c->hidden_size, c->moe_intermediate_size, false,
+    const uint32_t stream = latent ? latent : c->hidden_size;
+    we_build_experts(b, "mixer.switch_mlp.fc1", c->num_experts, c->moe_intermediate_size, stream, false, &moe->experts.up_proj);
+    we_build_experts(b, "mixer.switch_mlp.fc2", c->num_experts, stream, c->moe_intermediate_size, false,
                      &moe->experts.down_proj);
+    if (latent) {
+        we_build_linear(b, "mixer.fc1_latent_proj", latent, c->hidden_size, c->mlp_bias, &moe->latent_in);
+        we_build_linear(b, "mixer.fc2_latent_proj", c->hidden_size, latent, c->mlp_bias, &moe->latent_out);
+    }
     we_build_array(b, "mixer.gate", c->num_experts, c->hidden_size, &moe->router);
     we_build_vector(b, "mixer.gate", "e_score_correction_bias", c->num_experts, &moe->correction_bias);
     if (c->num_shared_experts)
@@ -200,7 +205,7 @@ static const struct we_key nemotron_h_keys[] = {WE_SIZES,
                                                 WE_BOOL(norm_topk_prob),
                                                 WE_FLOAT(routed_scaling_factor)};
 const struct we_family we_family_nemotron_h = {
-    .models = "Nemotron-H, Nemotron Nano 2, Nemotron 3 Nano",
+    .models = "Nemotron-H, Nemotron Nano 2, Nemotron 3",
     WE_KEYS(nemotron_h_keys),
     .defaults = {.num_hidden_layers = 1, .routed_scaling_factor = 1},
     .keeps_dtype = "e_score_correction_bias A_log",

@@ -100,6 +100,8 @@ static void count_moe(struct count *count, const struct we_moe *moe)
     count_feed_forward(count, &moe->shared);
     count_linear(count, &moe->router);
     count_linear(count, &moe->shared_gate);
+    count_linear(count, &moe->latent_in);
+    count_linear(count, &moe->latent_out);
 }
 
 static void count_vectors(struct count *count, const struct we_vector *const *vectors, size_t n)

@@ -112,7 +112,10 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
                     const struct we_moe *moe = block->op.moe;
                     count_feed_forward(formats, &moe->experts);
                     count_feed_forward(formats, &moe->shared);
-                    count_views(formats, (const struct we_linear *const[]){&moe->router, &moe->shared_gate}, 2);
+                    count_views(
+                        formats,
+                        (const struct we_linear *const[]){&moe->router, &moe->shared_gate, &moe->latent_in, &moe->latent_out},
+                        4);
                 }
             }
         }

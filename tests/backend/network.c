@@ -112,6 +112,7 @@ static const struct we_moe *mixture(struct test_network *n)
 {
     const struct test_network_shape *s = &n->shape;
     struct we_moe *m = we_arena_alloc(&n->arena, sizeof *m);
+    const uint32_t stream = s->expert_latent ? s->expert_latent : s->hidden;
     *m = (struct we_moe){.num_experts = s->experts,
                          .top_k = s->top_k,
                          .num_groups = s->expert_groups,
@@ -123,16 +124,20 @@ static const struct we_moe *mixture(struct test_network *n)
                          .jitter = 0.2f};
     m->experts = (struct we_feed_forward){.activation = s->activation, .limit = 1.5f, .alpha = 1.702f};
     if (s->fused) {
-        struct we_linear all = expert_tensor(n, 2 * s->inner, s->hidden);
+        struct we_linear all = expert_tensor(n, 2 * s->inner, stream);
         m->experts.gate_proj = view(all, 0, s->inner), m->experts.up_proj = view(all, s->inner, s->inner);
     } else {
-        m->experts.gate_proj = expert_tensor(n, s->inner, s->hidden),
-        m->experts.up_proj = expert_tensor(n, s->inner, s->hidden);
+        m->experts.gate_proj = expert_tensor(n, s->inner, stream),
+        m->experts.up_proj = expert_tensor(n, s->inner, stream);
     }
-    m->experts.down_proj = expert_tensor(n, s->hidden, s->inner);
+    m->experts.down_proj = expert_tensor(n, stream, s->inner);
     m->router = tensor(n, (struct test_format){WE_QUANT_NONE, 0, 0, WE_F32}, s->experts, s->hidden, false);
     if (s->score == WE_ROUTER_SIGMOID)
         m->correction_bias = (struct we_vector){vector(n, s->experts, 0.5f, 0.3f), WE_F32, s->experts};
+    if (s->expert_latent) {
+        m->latent_in = tensor(n, s->format, s->expert_latent, s->hidden, s->bias);
+        m->latent_out = tensor(n, s->format, s->hidden, s->expert_latent, s->bias);
+    }
     if (s->shared_expert)
         m->shared = *feed_forward(n);
     if (s->shared_gate)
@@ -284,7 +289,7 @@ static void make_layer(struct test_network *n, uint32_t index, const float *freq
 void test_network_make(struct test_network *n, const struct test_network_shape *shape, uint64_t seed)
 {
     *n = (struct test_network){.shape = *shape, .seed = seed};
-    n->tensors = calloc(shape->layers * 14 + 2, sizeof *n->tensors);
+    n->tensors = calloc(shape->layers * 16 + 2, sizeof *n->tensors);
     float *frequencies = we_arena_array(&n->arena, shape->rotary_dim + 1, sizeof *frequencies);
     for (uint32_t i = 0; i < shape->rotary_dim; i++) /* short, then long */
         frequencies[i] = (float)pow(10000.0, -2.0 * (i % (shape->rotary_dim / 2)) / shape->rotary_dim) /
@@ -672,19 +677,27 @@ static void route(const struct we_moe *m, const double *logits, uint32_t *chosen
 static void apply_mixture(const struct test_network *n, const struct we_moe *m, const double *x, double *y)
 {
     const uint32_t hidden = n->decoder.hidden_size;
-    double logits[64], weights[64], gate = 0, *one = calloc(hidden, sizeof *one);
+    double logits[64], weights[64], gate = 0;
+    const uint32_t stream = m->latent_in.data ? m->latent_in.rows : hidden, most = stream > hidden ? stream : hidden;
+    double *one = calloc(most, sizeof *one), *in = calloc(most, sizeof *in), *sum = calloc(most, sizeof *sum);
     uint32_t chosen[64];
     apply_linear(n, &m->router, x, logits);
     route(m, logits, chosen, weights);
-    memset(y, 0, hidden * sizeof *y);
+    memcpy(in, x, hidden * sizeof *in);
+    if (m->latent_in.data)
+        apply_linear(n, &m->latent_in, x, in);
     for (uint32_t k = 0; k < m->top_k; k++) {
         struct we_feed_forward f = m->experts;
         f.gate_proj = part(f.gate_proj, chosen[k]), f.up_proj = part(f.up_proj, chosen[k]);
         f.down_proj = part(f.down_proj, chosen[k]);
-        apply_feed_forward(n, &f, x, one);
-        for (uint32_t i = 0; i < hidden; i++)
-            y[i] += weights[k] * one[i];
+        apply_feed_forward(n, &f, in, one);
+        for (uint32_t i = 0; i < stream; i++)
+            sum[i] += weights[k] * one[i];
     }
+    if (m->latent_in.data)
+        apply_linear(n, &m->latent_out, sum, y);
+    else
+        memcpy(y, sum, hidden * sizeof *y);
     if (m->shared.up_proj.data) {
         apply_feed_forward(n, &m->shared, x, one);
         if (m->shared_gate.data)
@@ -692,7 +705,7 @@ static void apply_mixture(const struct test_network *n, const struct we_moe *m, 
         for (uint32_t i = 0; i < hidden; i++)
             y[i] += one[i] * (m->shared_gate.data ? 1 / (1 + exp(-gate)) : 1);
     }
-    free(one);
+    free(one), free(in), free(sum);
 }
 
 static void apply_step(const struct test_network *n, const struct we_step *step, uint32_t position, enum we_rope_mode mode,

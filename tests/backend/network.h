@@ -26,6 +26,7 @@ struct test_network_shape {
     uint32_t delta_heads, mamba_heads, key_heads, state_keys, state_values;
     bool head_gates;                                    /* of attention's outputs */
     uint32_t experts, top_k, expert_groups, top_groups; /* experts: of every second layer; 0: none */
+    uint32_t expert_latent; /* what experts read in place of the stream; 0: the stream */
     enum we_router_score score;
     bool shared_expert, shared_gate;        /* beside them */
     float softcap, final_softcap, q_growth; /* 0: none */

@@ -596,6 +596,8 @@ def nemotron_h(rng, unit):
     config |= grouped(rng)
     if chance(rng):
         config["n_shared_experts"] = 1
+    if chance(rng, 0.4):
+        config["moe_latent_size"] = few(rng, unit)
     if chance(rng):
         config["time_step_limit"] = [round(float(rng.uniform(0, 0.2)), 3), float(pick(rng, 0.7, 2.0, 100.0))]
     return config

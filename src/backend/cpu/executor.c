@@ -127,10 +127,11 @@ static void take_moe(struct we_executor *e, struct sink *sink)
     m->groups = take(sink, groups, sizeof *m->groups);
     m->ups = take(sink, groups + WE_CPU_MOST_SETS, sizeof *m->ups);
     m->downs = take(sink, groups + WE_CPU_MOST_SETS, sizeof *m->downs);
-    take_packed(e, sink, plan->expert_forms, NULL, packed, plan->hidden.width, &m->x);
+    take_packed(e, sink, plan->expert_forms, NULL, packed, plan->expert_stream.width, &m->x);
     take_packed(e, sink, plan->expert_inner_forms, NULL, packed, plan->expert_inner.width, &m->inner_x);
     m->inner = take(sink, times(slots, plan->expert_inner.stride), sizeof(float));
-    m->out = take(sink, times(slots, plan->hidden.stride), sizeof(float));
+    m->out = take(sink, times(slots, plan->expert_stream.stride), sizeof(float));
+    m->latent = take(sink, plan->latent.width ? times(rows, plan->latent.stride) : 0, sizeof(float));
 }
 
 static void take_buffers(struct we_executor *e, struct sink *sink)

@@ -86,6 +86,7 @@ struct we_cpu_moe {
     uint32_t num_groups, num_products;
     struct we_cpu_packed x, inner_x; /* of the slots */
     float *inner, *out;              /* (max_rows * top_k, stride) */
+    float *latent;                   /* (max_rows, stride): what experts read, then the sums of what they give */
 };
 
 struct we_executor {

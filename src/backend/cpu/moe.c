@@ -3,7 +3,8 @@
  *
  * Phases: norms, router and choice of each row | grouping, by one worker | packing | gate and up products | packing | down
  * products | sums. Shared experts, which all rows pass, take part in the same phases. A row's choice and the order of its
- * sum do not depend on the rows beside it. */
+ * sum do not depend on the rows beside it. Where experts read something narrower than the stream (latent), a product comes
+ * before the first packing, and one after the sums. */
 #include "backend/cpu/executor.h"
 
 #include <math.h>
@@ -192,7 +193,7 @@ static void make_products(const struct we_cpu_worker *w, const struct we_cpu_blo
     struct we_executor *e = w->executor;
     struct we_cpu_moe *m = &e->moe;
     const struct we_moe *moe = b->block->op.moe;
-    const uint32_t hidden = e->plan.hidden.width, inner = b->up.linear->rows;
+    const uint32_t stream = b->up.linear->in, inner = b->up.linear->rows;
     for (uint32_t g = 0; g < m->num_groups; g++) {
         const struct we_cpu_expert_group *group = &m->groups[g];
         const struct we_cpu_matrix *first = b->gate.linear ? &b->gate : &b->up;
@@ -201,8 +202,8 @@ static void make_products(const struct we_cpu_worker *w, const struct we_cpu_blo
         *up = (struct we_cpu_product){.matrix = first,
                                       .first = group->expert * first->linear->next,
                                       .form = form,
-                                      .x = packed_group(w, &m->x, form, group, hidden),
-                                      .lora_x = we_cpu_lora_x(w, first, &m->x, group->phase, NULL, group->place, hidden),
+                                      .x = packed_group(w, &m->x, form, group, stream),
+                                      .lora_x = we_cpu_lora_x(w, first, &m->x, group->phase, NULL, group->place, stream),
                                       .phase = group->phase,
                                       .num_rows = group->count,
                                       .epilogue = WE_CPU_ACTIVATE,
@@ -213,8 +214,8 @@ static void make_products(const struct we_cpu_worker *w, const struct we_cpu_blo
             up->second = &b->up;
             up->second_first = group->expert * b->up.linear->next;
             up->second_form = b->up.form[group->phase];
-            up->second_x = packed_group(w, &m->x, up->second_form, group, hidden);
-            up->second_lora_x = we_cpu_lora_x(w, &b->up, &m->x, group->phase, NULL, group->place, hidden);
+            up->second_x = packed_group(w, &m->x, up->second_form, group, stream);
+            up->second_lora_x = we_cpu_lora_x(w, &b->up, &m->x, group->phase, NULL, group->place, stream);
         }
         m->downs[g] =
             (struct we_cpu_product){.matrix = &b->down,
@@ -225,8 +226,8 @@ static void make_products(const struct we_cpu_worker *w, const struct we_cpu_blo
                                     .phase = group->phase,
                                     .num_rows = group->count,
                                     .epilogue = WE_CPU_STORE,
-                                    .out = m->out + group->slot * e->plan.hidden.stride,
-                                    .out_stride = e->plan.hidden.stride};
+                                    .out = m->out + group->slot * e->plan.expert_stream.stride,
+                                    .out_stride = e->plan.expert_stream.stride};
     }
 }
 
@@ -282,17 +283,17 @@ static uint32_t add_shared(const struct we_cpu_worker *w, const struct we_cpu_bl
 
 /* ---- packing ---- */
 
-/* Rows [begin, begin + count) of a group: of the stream, or (from NULL) of what came out of gate and up. */
-static void pack_group(const struct we_cpu_worker *w, const struct we_cpu_expert_group *group, uint32_t begin, uint32_t count,
-                       bool inner, uint32_t width, const bool *forms)
+/* Rows [begin, begin + count) of a group: of the stream, or of what came out of gate and up. */
+static void pack_group(const struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_expert_group *group,
+                       uint32_t begin, uint32_t count, bool inner, uint32_t width, const bool *forms)
 {
     const struct we_executor *e = w->executor;
     const struct we_cpu_packed *to = inner ? &e->moe.inner_x : &e->moe.x;
-    const float *rows[PACK_ROWS];
+    const float *rows[PACK_ROWS], *stream = b->latent_in.linear ? e->moe.latent : e->block_out;
+    const size_t stride = b->latent_in.linear ? e->plan.latent.stride : e->plan.hidden.stride;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t slot = group->slot + begin + i;
-        rows[i] = inner ? e->moe.inner + slot * e->plan.expert_inner.stride
-                        : e->block_out + e->moe.slot_rows[slot] * e->plan.hidden.stride;
+        rows[i] = inner ? e->moe.inner + slot * e->plan.expert_inner.stride : stream + e->moe.slot_rows[slot] * stride;
     }
     for (int form = 0; form < WE_CPU_FORM_COUNT; form++) {
         if (!forms[form])
@@ -308,7 +309,7 @@ static void pack_group(const struct we_cpu_worker *w, const struct we_cpu_expert
 static void pack_groups(struct we_cpu_worker *w, const struct we_cpu_block *b, bool inner)
 {
     const struct we_executor *e = w->executor;
-    const uint32_t width = inner ? b->up.linear->rows : e->plan.hidden.width;
+    const uint32_t width = inner ? b->up.linear->rows : b->up.linear->in;
     uint32_t begin = 0, g = 0;
     for (uint32_t piece = we_cpu_take(w);; piece = we_cpu_take(w)) {
         uint32_t pieces = 0;
@@ -321,17 +322,17 @@ static void pack_groups(struct we_cpu_worker *w, const struct we_cpu_block *b, b
             break;
         const struct we_cpu_expert_group *group = &e->moe.groups[g];
         const uint32_t first = (piece - begin) * PACK_ROWS, left = group->count - first;
-        pack_group(w, group, first, left < PACK_ROWS ? left : PACK_ROWS, inner, width,
+        pack_group(w, b, group, first, left < PACK_ROWS ? left : PACK_ROWS, inner, width,
                    inner ? b->expert_inner_forms[group->phase] : b->expert_forms[group->phase]);
     }
     we_cpu_end_phase(w);
 }
 
-/* All rows, for the shared experts. */
+/* All rows, for the shared experts, and for what the others read in place of the stream. */
 static void pack_shared(struct we_cpu_worker *w, const struct we_cpu_block *b, bool inner)
 {
     struct we_executor *e = w->executor;
-    if (b->shared_up.linear == NULL)
+    if (b->shared_up.linear == NULL && (inner || b->latent_in.linear == NULL))
         return;
     struct we_cpu_packing packing = {.rows = w->rows,
                                      .from = inner ? e->inner : e->block_out,
@@ -342,12 +343,54 @@ static void pack_shared(struct we_cpu_worker *w, const struct we_cpu_block *b, b
     we_cpu_pack(w, &packing, 1);
 }
 
+/* ---- latent: experts that read and give something narrower than the stream ---- */
+
+/* Products of all rows, packed in `x`; ends the phase. */
+static void multiply_all(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, const struct we_cpu_packed *x,
+                         enum we_cpu_epilogue epilogue, float *out, size_t out_stride)
+{
+    struct we_cpu_product products[WE_CPU_MOST_SETS];
+    for (uint32_t s = 0; s < w->rows->num_sets; s++) {
+        const struct we_cpu_set *set = &w->rows->sets[s];
+        const enum we_cpu_form form = matrix->form[set->phase];
+        const struct we_cpu_form_kernels *kernels = &w->kernels->forms[form];
+        products[s] = (struct we_cpu_product){.matrix = matrix,
+                                              .form = form,
+                                              .x = x->x[form] + we_cpu_place(set, kernels->block_rows) *
+                                                                    kernels->row_bytes(matrix->linear->in),
+                                              .lora_x = we_cpu_lora_x(w, matrix, x, set->phase, set, 0, matrix->linear->in),
+                                              .phase = set->phase,
+                                              .num_rows = set->count,
+                                              .epilogue = epilogue,
+                                              .multiplier = 1,
+                                              .out = out + set->first * out_stride,
+                                              .out_stride = out_stride};
+    }
+    we_cpu_products(w, products, w->rows->num_sets);
+    we_cpu_end_phase(w);
+}
+
+/* The sums of the experts, on their way back into the stream. */
+static void leave_latent(struct we_cpu_worker *w, const struct we_cpu_block *b)
+{
+    struct we_executor *e = w->executor;
+    struct we_cpu_packing packing = {.rows = w->rows,
+                                     .from = e->moe.latent,
+                                     .stride = e->plan.latent.stride,
+                                     .width = b->latent_out.linear->in,
+                                     .forms = e->plan.inner_forms,
+                                     .shared = &e->inner_x};
+    we_cpu_pack(w, &packing, 1);
+    multiply_all(w, &b->latent_out, &e->inner_x, WE_CPU_ADD, e->block_out, e->plan.hidden.stride);
+}
+
 /* ---- the whole ---- */
 
 static void add_outputs(struct we_cpu_worker *w, const struct we_cpu_block *b)
 {
     struct we_executor *e = w->executor;
-    const uint32_t width = e->plan.hidden.width, top_k = b->block->op.moe->top_k;
+    const bool latent = b->latent_in.linear != NULL;
+    const uint32_t width = e->plan.hidden.width, expert_width = b->down.linear->rows, top_k = b->block->op.moe->top_k;
     for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < w->rows->count;)
         for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < w->rows->count; row++) {
             float *out = e->block_out + row * e->plan.hidden.stride;
@@ -356,13 +399,17 @@ static void add_outputs(struct we_cpu_worker *w, const struct we_cpu_block *b)
                 memset(out, 0, width * sizeof *out);
             for (uint32_t i = 0; b->shared_gate.linear && i < width; i++)
                 out[i] *= shared;
+            if (latent)
+                out = memset(e->moe.latent + row * e->plan.latent.stride, 0, expert_width * sizeof *out);
             for (uint32_t k = 0; k < top_k; k++) {
                 const size_t choice = (size_t)row * top_k + k;
-                w->kernels->add_scaled(out, e->moe.weights[choice], e->moe.out + e->moe.slots[choice] * e->plan.hidden.stride,
-                                       width);
+                w->kernels->add_scaled(out, e->moe.weights[choice],
+                                       e->moe.out + e->moe.slots[choice] * e->plan.expert_stream.stride, expert_width);
             }
         }
     we_cpu_end_phase(w);
+    if (latent)
+        leave_latent(w, b);
 }
 
 void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b)
@@ -380,6 +427,8 @@ void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b)
     }
     we_cpu_end_phase(w);
     pack_shared(w, b, false);
+    if (b->latent_in.linear)
+        multiply_all(w, &b->latent_in, &e->x, WE_CPU_STORE, e->moe.latent, e->plan.latent.stride);
     pack_groups(w, b, false);
     we_cpu_products(w, e->moe.ups, e->moe.num_products);
     we_cpu_end_phase(w);

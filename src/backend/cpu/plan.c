@@ -392,15 +392,20 @@ static we_status plan_moe(const struct we_load_options *options, struct we_cpu_p
     const struct we_moe *moe = b->block->op.moe;
     const struct we_feed_forward *f = &moe->experts;
     const uint32_t hidden = options->decoder->hidden_size, inner = f->up_proj.rows;
+    const uint32_t stream = moe->latent_in.data ? moe->latent_in.rows : hidden;
     we_status status = check_moe(moe, error);
     if (status != WE_OK ||
         (f->gate_proj.data &&
-         (status = make_matrix(options, plan, &b->gate, &f->gate_proj, inner, hidden, "gate_proj", error)) != WE_OK) ||
-        (status = make_matrix(options, plan, &b->up, &f->up_proj, inner, hidden, "up_proj", error)) != WE_OK ||
-        (status = make_matrix(options, plan, &b->down, &f->down_proj, hidden, inner, "down_proj", error)) != WE_OK ||
+         (status = make_matrix(options, plan, &b->gate, &f->gate_proj, inner, stream, "gate_proj", error)) != WE_OK) ||
+        (status = make_matrix(options, plan, &b->up, &f->up_proj, inner, stream, "up_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->down, &f->down_proj, stream, inner, "down_proj", error)) != WE_OK ||
         (status = make_matrix(options, plan, &b->router, &moe->router, moe->num_experts, hidden, "router", error)) != WE_OK ||
         (moe->shared_gate.data &&
          (status = make_matrix(options, plan, &b->shared_gate, &moe->shared_gate, 1, hidden, "shared_gate", error)) != WE_OK) ||
+        (moe->latent_in.data &&
+         ((status = make_matrix(options, plan, &b->latent_in, &moe->latent_in, stream, hidden, "latent_in", error)) != WE_OK ||
+          (status = make_matrix(options, plan, &b->latent_out, &moe->latent_out, hidden, stream, "latent_out", error)) !=
+              WE_OK)) ||
         (moe->shared.up_proj.data && (status = plan_shared_experts(options, plan, b, error)) != WE_OK))
         return status;
     be_exact(plan, &b->router);
@@ -415,6 +420,13 @@ static we_status plan_moe(const struct we_load_options *options, struct we_cpu_p
             plan->expert_inner_forms[p][form] = plan->expert_inner_forms[p][form] || b->expert_inner_forms[p][form];
         }
     widen(&plan->expert_inner, inner);
+    widen(&plan->expert_stream, stream);
+    if (b->latent_in.linear) {
+        want(plan, &b->latent_in, plan->hidden_forms);
+        want(plan, &b->latent_out, plan->inner_forms);
+        widen(&plan->inner, stream);
+        widen(&plan->latent, stream);
+    }
     plan->most_experts = moe->num_experts > plan->most_experts ? moe->num_experts : plan->most_experts;
     plan->most_top_k = moe->top_k > plan->most_top_k ? moe->top_k : plan->most_top_k;
     return WE_OK;
@@ -657,8 +669,8 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
         }
     plan->hidden.width = d->hidden_size;
     widen(&plan->normed, d->hidden_size);
-    struct we_cpu_shape *shapes[] = {&plan->hidden,       &plan->q,    &plan->k,        &plan->v,     &plan->inner,
-                                     &plan->expert_inner, &plan->gate, &plan->latent_q, &plan->normed};
+    struct we_cpu_shape *shapes[] = {&plan->hidden,        &plan->q,      &plan->k,    &plan->v,        &plan->inner, &plan->expert_inner,
+                                     &plan->expert_stream, &plan->latent, &plan->gate, &plan->latent_q, &plan->normed};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         shapes[i]->stride = stride_of(shapes[i]->width);
     return WE_OK;

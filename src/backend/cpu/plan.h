@@ -35,6 +35,7 @@ struct we_cpu_block {
     struct we_cpu_matrix gate, up, down; /* of a feed-forward, or of experts; gate may be absent */
     struct we_cpu_matrix router, shared_gate;                      /* of a mixture of experts: in exact forms; */
     struct we_cpu_matrix shared_gate_proj, shared_up, shared_down; /* of its shared ones, if any */
+    struct we_cpu_matrix latent_in, latent_out;                    /* around the others, if they are there */
     bool expert_forms[2][WE_CPU_FORM_COUNT];                       /* in which experts want rows of the stream, */
     bool expert_inner_forms[2][WE_CPU_FORM_COUNT];                 /* and what their down_proj reads */
     uint32_t rope;                       /* which table of angles */
@@ -72,7 +73,8 @@ struct we_cpu_plan {
     bool has_sums;                              /* some step is not direct */
     bool expert_forms[2][WE_CPU_FORM_COUNT], expert_inner_forms[2][WE_CPU_FORM_COUNT]; /* of all blocks together */
     uint32_t most_experts, most_top_k;                                                 /* 0: there is no mixture of experts */
-    struct we_cpu_shape expert_inner;
+    struct we_cpu_shape expert_inner, expert_stream;                                   /* stream: what experts read and give */
+    struct we_cpu_shape latent;                 /* the same where it is not the stream itself */
     struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
     struct we_cpu_shape gate; /* of attention's outputs */
     size_t slot_floats;       /* of the state of one sequence; 0: there is none */
