@@ -382,7 +382,7 @@ const struct we_command we_command_chat = {
     .options = options,
     .num_options = sizeof options / sizeof *options,
     .settings = WE_TAKES_STORE | WE_TAKES_ENDPOINT | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
-    .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens --adapter-path "
+    .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens "
                "--prompt-cache-file ",
     .details = "Type a message and press Enter; /help lists the commands. Ctrl-C stops the reply, not the program; Ctrl-D "
                "leaves. A paste of "

@@ -218,7 +218,7 @@ const struct we_command we_command_run = {
     .options = options,
     .num_options = sizeof options / sizeof *options,
     .settings = WE_TAKES_STORE | WE_TAKES_ENDPOINT | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
-    .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens --adapter-path "
+    .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens "
                "--prompt-cache-file ",
     .details =
         "Sampling is that of mlx-lm: the same names, and the same tokens for the same seed. What is not given comes from the "

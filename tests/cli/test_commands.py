@@ -67,7 +67,7 @@ class Overview(Case):
         self.bad(2, "run", "--top-p", "1.5", contains="--top-p")
         self.bad(2, "run", "-m", LLAMA, "--ids", "[1]", "--precision", "rough", contains=["--precision", "rough"])
         self.bad(2, "run", "-m", LLAMA, "hello", contains="a prompt is given as -p")
-        for flag in ["--kv-bits", "--max-kv-size", "--draft-model", "--adapter-path"]:
+        for flag in ["--kv-bits", "--max-kv-size", "--draft-model"]:
             self.bad(2, "run", flag, "1", contains="%s is not built yet" % flag)
         for flag in ["--hf-path", "--mlx-path"]:
             self.bad(2, "convert", "a", "b", flag, contains="%s is not built yet" % flag)
