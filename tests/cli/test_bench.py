@@ -109,7 +109,7 @@ class Bench(Case):
             elif measurement["measurement"] == "prefill":
                 measurement.update(mean=1e9, deviation=1e12, repeats=9)
             elif measurement["measurement"] == "first_token":
-                measurement["repeats"] = 1
+                measurement.update(mean=3 * measurement["mean"], repeats=1)
         before["measurements"] = [m for m in before["measurements"] if m.get("tokens") != 16]
         before["device"] = "an abacus"
         with open(self.path("before.json"), "w") as f:
