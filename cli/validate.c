@@ -116,26 +116,21 @@ void we_validation_step(void *context, const char *what)
 
 const char *we_validation_text(struct we_validation *v, const char *format, ...)
 {
-    char text[2048];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const char *text = we_arena_vformat(&v->arena, format, args);
     va_end(args);
-    text[we_utf8_valid_prefix(we_str_c(text))] = '\0';
-    const char *copy = we_arena_copy(&v->arena, we_str_c(text));
-    return copy ? copy : "";
+    return text ? text : "";
 }
 
 void we_validation_check(struct we_validation *v, const char *group, enum we_check_mark mark, const char *name,
                          const char *hint, const char *format, ...)
 {
-    char text[2048];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const char *text = we_arena_vformat(&v->arena, format, args);
     va_end(args);
-    text[we_utf8_valid_prefix(we_str_c(text))] = '\0';
-    we_validation_tell(v, &(struct we_check){group, name, mark, text, hint});
+    we_validation_tell(v, &(struct we_check){group, name, mark, text ? text : "", hint});
 }
 
 /* ---- the order ---- */

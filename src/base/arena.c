@@ -1,6 +1,7 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct we_arena_chunk {
@@ -68,4 +69,12 @@ char *we_arena_copy(struct we_arena *arena, struct we_str text)
     if (copy && text.length)
         memcpy(copy, text.data, text.length);
     return copy;
+}
+
+char *we_arena_vformat(struct we_arena *arena, const char *format, va_list args)
+{
+    char text[2048];
+    vsnprintf(text, sizeof text, format, args);
+    text[we_utf8_valid_prefix(we_str_c(text))] = '\0';
+    return we_arena_copy(arena, we_str_c(text));
 }

@@ -2,7 +2,10 @@
 #ifndef WE_BASE_ARENA_H
 #define WE_BASE_ARENA_H
 
+#include "base/error.h"
 #include "base/str.h"
+
+#include <stdarg.h>
 
 struct we_arena_chunk;
 
@@ -23,5 +26,8 @@ void *we_arena_array(struct we_arena *arena, size_t count, size_t size);
 
 /* A terminated copy. */
 char *we_arena_copy(struct we_arena *arena, struct we_str text);
+
+/* As vsnprintf has it, cut at a whole character where it is longer than 2047 bytes. */
+char *we_arena_vformat(struct we_arena *arena, const char *format, va_list args) WE_PRINTF(2, 0);
 
 #endif

@@ -120,13 +120,10 @@ struct finding {
 static const char *text_of(struct finding *f, const char *format, ...) WE_PRINTF(2, 3);
 static const char *text_of(struct finding *f, const char *format, ...)
 {
-    char text[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const char *copy = we_arena_vformat(f->arena, format, args);
     va_end(args);
-    text[we_utf8_valid_prefix(we_str_c(text))] = '\0';
-    const char *copy = we_arena_copy(f->arena, we_str_c(text));
     f->failed |= copy == NULL;
     return copy;
 }
