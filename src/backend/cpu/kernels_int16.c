@@ -54,8 +54,7 @@ void KERNEL(pack_int16_nibbles)(const float *const *rows, uint32_t num_rows, uin
 struct operands {
     const struct we_cpu_matrix *matrix;
     const uint8_t *data[ROWS], *scales[ROWS], *biases[ROWS];
-    const uint8_t *all_scales, *all_biases; /* from tensor row `staged_from` on */
-    size_t staged_from;
+    struct group_rows groups;
     const int16_t *q[MOST];
     const float *scale[MOST], *sum[MOST]; /* for the matrix's groups */
 };
@@ -224,8 +223,8 @@ INLINE void dot_rows(const enum we_cpu_format format, const int shift, const int
             uint32_t at = i + (uint32_t)r * quarter;
             size_t row = we_linear_tensor_row(m->linear, first + (at < count ? at : count - 1));
             o->data[r] = (const uint8_t *)m->linear->data + row * m->row_bytes;
-            o->scales[r] = o->all_scales + (row - o->staged_from) * m->group_row_bytes;
-            o->biases[r] = o->all_biases + (row - o->staged_from) * m->group_row_bytes;
+            o->scales[r] = o->groups.scales + (row - o->groups.from) * m->group_row_bytes;
+            o->biases[r] = o->groups.biases + (row - o->groups.from) * m->group_row_bytes;
         }
         dot_inputs(format, shift, side, tokens, o, sums);
         if (side < ROWS) {
@@ -282,28 +281,12 @@ static dot_function *dot_for(const struct we_cpu_matrix *m, uint32_t tokens)
     return (m->format == WE_CPU_NIBBLES ? nibbles_dots : bytes_dots)[m->group_shift - 5][tokens - 1];
 }
 
-/* Scales and biases of a piece are copied first, from end to end: as streams beside those of the weights, a few bytes for
- * each row, they would come late. */
-static void stage_groups(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, uint8_t *panel, struct operands *o)
-{
-    const size_t bytes = count * m->group_row_bytes;
-    o->all_scales = m->linear->scales;
-    o->all_biases = m->linear->biases;
-    if (m->linear->block || 2 * bytes > WE_CPU_PANEL_BYTES)
-        return;
-    o->staged_from = we_linear_tensor_row(m->linear, first);
-    memcpy(panel, o->all_scales + o->staged_from * m->group_row_bytes, bytes);
-    memcpy(panel + bytes, o->all_biases + o->staged_from * m->group_row_bytes, bytes);
-    o->all_scales = panel;
-    o->all_biases = panel + bytes;
-}
-
 void KERNEL(multiply_int16)(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                             uint32_t tokens, float *out, size_t out_stride, void *panel)
 {
-    const size_t p = padded(m->linear->in), at = groups_at(p, (int)m->group_shift);
+    const size_t p = padded(m->linear->in), at = groups_at(p, LEAST_GROUP, m->group_shift);
     struct operands o = {.matrix = m};
-    stage_groups(m, first, count, panel, &o);
+    o.groups = stage_groups(m, first, count, panel);
     for (uint32_t begin = 0; begin < tokens; begin += MOST) {
         const uint32_t n = tokens - begin < MOST ? tokens - begin : MOST;
         for (uint32_t t = 0; t < n; t++) {

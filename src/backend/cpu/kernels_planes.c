@@ -1,6 +1,6 @@
-/* Quantised weights that have no strips (2, 3, 5 and 6 bits, and e2m1) times activations of two bytes: dot products of unsigned and signed bytes, with the high and
- * the low byte of each activation, whose sums are exact within a group. The weights stay packed and are read once, from end
- * to end, for up to MOST tokens.
+/* Quantised weights that have no strips (2, 3, 5 and 6 bits, and e2m1) times activations of two bytes: dot products of
+ * unsigned and signed bytes, with the high and the low byte of each activation, whose sums are exact within a group. The
+ * weights stay packed and are read once, from end to end, for up to MOST tokens.
  *
  * Weights are unpacked a unit at a time, into VECTORS of 64 bytes, in the order that costs least; the activations are brought
  * into it when they are packed:
@@ -13,12 +13,12 @@
  * A packed row: for each vector 64 high bytes and 64 low ones, as value = 256 * high + low; then for groups of 16, 32, 64 and
  * 128 their scales and their sums (of the rounded values), so that
  * w . x = sum over groups of scale_w * scale_x * (q_w . q_x) + bias_w * sum_x. */
-#include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels_integers.h"
 
 #ifdef HAS_PLANES
 
 enum {
-    SCALED = 128,    /* values with one scale */
+    LEAST = 4,       /* log2 of the smallest group */
     MOST_UNIT = 256, /* rows are padded to it */
     MOST_VECTORS = 4,
     ROWS = 4,     /* that go side by side */
@@ -35,45 +35,18 @@ INLINE uint32_t vectors_of(const enum order order)
     return order == BYTES ? 1 : order == CRUMBS ? 4 : 2;
 }
 
-static size_t padded(uint32_t width)
+static size_t padded_units(uint32_t width)
 {
     return ((size_t)width + MOST_UNIT - 1) / MOST_UNIT * MOST_UNIT;
 }
 
-/* Where the values for groups of 1 << shift begin, in floats after the bytes: scales, then sums. */
-static size_t groups_at(size_t width, uint32_t shift)
-{
-    size_t at = 0;
-    for (uint32_t s = 4; s < shift; s++)
-        at += 2 * (width >> s);
-    return at;
-}
-
 size_t KERNEL(planes_bytes)(uint32_t width)
 {
-    const size_t p = padded(width), floats = groups_at(p, 8) + LANES;
+    const size_t p = padded_units(width), floats = groups_at(p, LEAST, 8) + LANES;
     return (2 * p + floats * sizeof(float) + 63) / 64 * 64 + 64;
 }
 
 /* ---- packing ---- */
-
-/* SCALED values to 16-bit integers; returns their scale. 127 * 256 + 127 is the greatest that two signed bytes hold. */
-static float round_scaled(const float *x, int16_t *out)
-{
-    vf most = v_zero();
-    for (uint32_t i = 0; i < SCALED; i += LANES) {
-        vf v = v_load(x + i);
-        most = v_max(most, v_max(v, v_sub(v_zero(), v)));
-    }
-    const float top = 32639.0f, largest = v_max_lane(most);
-    const vf inverse = v_set1(largest > 0 ? top / largest : 0.0f);
-    for (uint32_t i = 0; i < SCALED; i += LANES) {
-        __m512i q = _mm512_cvtps_epi32(v_mul(v_load(x + i), inverse));
-        q = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_set1_epi32(-32639)), _mm512_set1_epi32(32639));
-        _mm256_storeu_si256((__m256i_u *)(out + i), _mm512_cvtepi32_epi16(q));
-    }
-    return largest / top;
-}
 
 /* Values in order, as bytes, to the vectors of a unit; out: `apart` bytes from one to the next. */
 INLINE void arrange(const enum order order, const uint8_t *in, uint8_t *out, size_t apart)
@@ -104,9 +77,9 @@ INLINE void pack_unit(const enum order order, const float *x, size_t at, size_t 
 {
     int16_t q[MOST_UNIT];
     uint8_t high[MOST_UNIT], low[MOST_UNIT];
-    float scale[MOST_UNIT / SCALED], sums[MOST_UNIT / 16];
-    for (uint32_t i = 0; i < MOST_UNIT / SCALED; i++)
-        scale[i] = round_scaled(x + i * SCALED, q + i * SCALED);
+    float scale[MOST_UNIT / UNIT], sums[MOST_UNIT / 16];
+    for (uint32_t i = 0; i < MOST_UNIT / UNIT; i++)
+        scale[i] = round_values(TWO_BYTES, x + i * UNIT, q + i * UNIT);
     for (uint32_t i = 0; i < MOST_UNIT; i += 32) {
         const __m512i v = _mm512_loadu_si512(q + i);
         _mm256_storeu_si256((__m256i_u *)(low + i), _mm512_cvtepi16_epi8(v));
@@ -121,22 +94,13 @@ INLINE void pack_unit(const enum order order, const float *x, size_t at, size_t 
         arrange(order, high + i, bytes + 2 * (at + i), 128);
         arrange(order, low + i, bytes + 2 * (at + i) + 64, 128);
     }
-    for (uint32_t shift = 4; shift <= 7; shift++) {
-        float *scales = floats + groups_at(width, shift) + (at >> shift), *group_sums = scales + (width >> shift);
-        const uint32_t each = 1u << (shift - 4);
-        for (uint32_t g = 0; g < MOST_UNIT / 16 / each; g++) {
-            float sum = 0;
-            for (uint32_t i = 0; i < each; i++)
-                sum += sums[g * each + i];
-            scales[g] = scale[g * each / (SCALED / 16)];
-            group_sums[g] = scales[g] * sum;
-        }
-    }
+    for (uint32_t i = 0; i < MOST_UNIT / UNIT; i++)
+        store_groups(LEAST, scale[i], sums + i * (UNIT / 16), at + i * UNIT, width, floats);
 }
 
 INLINE void pack_row(const enum order order, const float *x, uint32_t width, void *out)
 {
-    const size_t p = padded(width);
+    const size_t p = padded_units(width);
     float *floats = (float *)((uint8_t *)out + 2 * p);
     size_t k = 0;
     for (; k + MOST_UNIT <= width; k += MOST_UNIT)
@@ -146,7 +110,7 @@ INLINE void pack_row(const enum order order, const float *x, uint32_t width, voi
         memcpy(last, x + k, (width - k) * sizeof *x);
         pack_unit(order, last, k, p, out, floats);
     }
-    memset(floats + groups_at(p, 8), 0, LANES * sizeof *floats);
+    memset(floats + groups_at(p, LEAST, 8), 0, LANES * sizeof *floats);
 }
 
 #define PACK(name, order)                                                                                                      \
@@ -245,8 +209,7 @@ INLINE void unpack_unit(const enum kind kind, const struct plan *plan, const uin
 struct operands {
     const struct we_cpu_matrix *matrix;
     const uint8_t *data[ROWS], *scales[ROWS], *biases[ROWS];
-    const uint8_t *all_scales, *all_biases; /* from tensor row `staged_from` on */
-    size_t staged_from;
+    struct group_rows groups;
     const uint8_t *x[MOST];
     const float *scale[MOST], *sum[MOST]; /* for the matrix's groups */
 };
@@ -383,8 +346,8 @@ INLINE void dot_rows(const enum kind kind, const int tokens, struct operands *o,
             const uint32_t at = i + r * part;
             const size_t row = we_linear_tensor_row(m->linear, first + (at < count ? at : count - 1));
             o->data[r] = (const uint8_t *)m->linear->data + row * m->row_bytes;
-            o->scales[r] = o->all_scales + (row - o->staged_from) * m->group_row_bytes;
-            o->biases[r] = o->all_biases ? o->all_biases + (row - o->staged_from) * m->group_row_bytes : NULL;
+            o->scales[r] = o->groups.scales + (row - o->groups.from) * m->group_row_bytes;
+            o->biases[r] = o->groups.biases ? o->groups.biases + (row - o->groups.from) * m->group_row_bytes : NULL;
         }
         if (plan.unit_groups == 1)
             dot_inputs(kind, true, tokens, &plan, o, sums);
@@ -430,31 +393,13 @@ static enum kind kind_of(const struct we_cpu_matrix *m)
     return m->linear->bits == 2 ? KIND_2 : m->linear->bits == 3 ? KIND_3 : KIND_BITS;
 }
 
-/* Scales and biases of a piece are copied first, from end to end: as streams beside those of the weights, a few bytes for
- * each row, they would come late. */
-static void stage_groups(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, uint8_t *panel, struct operands *o)
-{
-    const size_t bytes = count * m->group_row_bytes;
-    o->all_scales = m->linear->scales;
-    o->all_biases = m->linear->biases;
-    if (m->linear->block || 2 * bytes > WE_CPU_PANEL_BYTES)
-        return;
-    o->staged_from = we_linear_tensor_row(m->linear, first);
-    memcpy(panel, o->all_scales + o->staged_from * m->group_row_bytes, bytes);
-    o->all_scales = panel;
-    if (o->all_biases == NULL)
-        return;
-    memcpy(panel + bytes, o->all_biases + o->staged_from * m->group_row_bytes, bytes);
-    o->all_biases = panel + bytes;
-}
-
 void KERNEL(multiply_planes)(const struct we_cpu_matrix *m, uint32_t first, uint32_t count, const void *x, size_t row_bytes,
                              uint32_t tokens, float *out, size_t out_stride, void *panel)
 {
-    const size_t p = padded(m->linear->in), at = groups_at(p, m->group_shift);
+    const size_t p = padded_units(m->linear->in), at = groups_at(p, LEAST, m->group_shift);
     const enum kind kind = kind_of(m);
     struct operands o = {.matrix = m};
-    stage_groups(m, first, count, panel, &o);
+    o.groups = stage_groups(m, first, count, panel);
     for (uint32_t begin = 0; begin < tokens; begin += MOST) {
         const uint32_t n = tokens - begin < MOST ? tokens - begin : MOST;
         for (uint32_t t = 0; t < n; t++) {

@@ -14,11 +14,10 @@
 
 enum {
     HALF = 2 * LANES,
-    MOST = 8,        /* tokens that share a pass over a strip */
-    NEAR = 512,      /* bytes that are asked for in advance, into the first cache */
-    FAR = 4096,      /* and into the second */
-    SLAB = WE_CPU_BLOCK, /* inputs that all tokens meet before the next */
-    LIMIT = 127 * 256 + 127
+    MOST = 8,           /* tokens that share a pass over a strip */
+    NEAR = 512,         /* bytes that are asked for in advance, into the first cache */
+    FAR = 4096,         /* and into the second */
+    SLAB = WE_CPU_BLOCK /* inputs that all tokens meet before the next */
 };
 
 /* How the scratch memory is used. */
@@ -38,7 +37,7 @@ size_t KERNEL(strip_bytes)(uint32_t width)
 INLINE void pack_unit(const bool nibbles, const float *x, size_t at, size_t width, int16_t *q, float *floats)
 {
     int16_t natural[UNIT];
-    round_unit(LIMIT, x, at, width, natural, floats);
+    round_unit(TWO_BYTES, x, at, width, natural, floats);
     for (uint32_t i = 0; i < UNIT; i += HALF)
         i_store(q + i, h_planes(nibbles, h_load(natural + i)));
 }
@@ -165,7 +164,7 @@ static slab_function *const slab_functions[2][3][4] = {
 static void multiply_slab(const struct we_cpu_matrix *m, const uint8_t *strip, uint32_t k, uint32_t groups, const uint8_t *x,
                           size_t row_bytes, uint32_t tokens, float (*sums)[LANES])
 {
-    const size_t p = padded(m->linear->in), at = groups_at(p, (int)m->group_shift) + (k >> m->group_shift);
+    const size_t p = padded(m->linear->in), at = groups_at(p, LEAST_GROUP, m->group_shift) + (k >> m->group_shift);
     slab_function *const *functions = slab_functions[m->format == WE_CPU_NIBBLES][m->group_shift - 5];
     for (uint32_t t = 0; t < tokens;) {
         const uint32_t left = tokens - t;
