@@ -19,6 +19,7 @@
 #endif
 #elif defined(__APPLE__)
 #include <mach/mach.h>
+#include <pthread.h>
 #include <sys/random.h>
 #include <sys/sysctl.h>
 #endif
@@ -112,6 +113,12 @@ uint64_t we_memory_available(void)
     return available;
 }
 
+void we_thread_give_way(void)
+{
+    /* Linux keeps this for each thread, and a new one begins with that of the thread that starts it. */
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+}
+
 uint64_t we_cache_bytes(void)
 {
     uint64_t most = 0;
@@ -146,6 +153,11 @@ uint64_t we_memory_available(void)
     if (host_statistics64(mach_host_self(), HOST_VM_INFO64, (host_info64_t)&stats, &count) != KERN_SUCCESS)
         return 0;
     return ((uint64_t)stats.free_count + stats.inactive_count + stats.purgeable_count) * (uint64_t)vm_kernel_page_size;
+}
+
+void we_thread_give_way(void)
+{
+    pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0);
 }
 
 uint64_t we_cache_bytes(void)

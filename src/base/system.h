@@ -18,6 +18,9 @@ uint64_t we_memory_available(void);
 /* Largest resident size of this process so far, in bytes. */
 uint64_t we_memory_peak(void);
 
+/* The calling thread, and those that it starts from now on, give way to others: for work that must not hold up an interface. */
+void we_thread_give_way(void);
+
 /* Bytes of the largest cache that a processor reads through; 0: unknown. */
 uint64_t we_cache_bytes(void);
 

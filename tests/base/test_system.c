@@ -11,7 +11,9 @@
 
 #include "base/bandwidth.h"
 #include "base/system.h"
+#include "base/vitals.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #endif
 
 static void test_clock(void **state)
@@ -154,6 +158,65 @@ static void test_bandwidth(void **state)
     assert_true(rate == 0);
 }
 
+/* Between two readings this process works: the clocks say so, the memory is what the other functions say. */
+static void test_vitals(void **state)
+{
+    (void)state;
+    enum { TOUCHED = 64 << 20 };
+    struct we_vitals before, after;
+    struct we_vitals_reader *reader = we_vitals_open();
+    assert_non_null(reader);
+    we_vitals_read(reader, &before);
+    char *bytes = malloc(TOUCHED);
+    assert_non_null(bytes);
+    memset(bytes, 1, TOUCHED);
+    volatile double sum = 0;
+    do {
+        for (int i = 0; i < 1000000; i++)
+            sum = sum + bytes[i % TOUCHED];
+        we_vitals_read(reader, &after);
+    } while (after.own_seconds < before.own_seconds + 0.1 || after.processors_busy < before.processors_busy + 0.1);
+    assert_true(after.processors_total >= after.processors_busy && after.processors_total > before.processors_total);
+    assert_true(after.own_memory >= TOUCHED && after.own_memory <= we_memory_peak() + (16 << 20));
+    assert_true(after.memory_total == (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
+    assert_in_range(after.memory_available, 1 << 20, after.memory_total);
+    assert_true(after.gpu_busy >= 0 && after.gpu_busy <= 1 && (after.has_gpu || after.gpu_memory_total == 0));
+    free(bytes);
+    we_vitals_close(reader);
+    we_vitals_close(NULL);
+}
+
+#if defined(__linux__)
+static void *priority(void *result)
+{
+    *(int *)result = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
+    return NULL;
+}
+
+static void *give_way(void *result)
+{
+    pthread_t child;
+    we_thread_give_way();
+    if (pthread_create(&child, NULL, priority, result) == 0)
+        pthread_join(child, NULL);
+    return NULL;
+}
+
+/* A thread that gives way hands that on, and the others stay as they are. */
+static void test_give_way(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    int of_child = -100, mine, later;
+    priority(&mine);
+    assert_int_equal(pthread_create(&thread, NULL, give_way, &of_child), 0);
+    pthread_join(thread, NULL);
+    priority(&later);
+    assert_true(of_child > mine || mine >= 10);
+    assert_int_equal(later, mine);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +226,10 @@ int main(void)
         cmocka_unit_test(test_processors),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_vitals),
+#if defined(__linux__)
+        cmocka_unit_test(test_give_way),
+#endif
 #if defined(__linux__) && defined(__x86_64__)
         cmocka_unit_test(test_features),
 #endif
