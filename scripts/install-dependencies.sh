@@ -1,17 +1,22 @@
 #!/bin/sh
-# Install the Debian packages that a task needs, if any is missing. Usage: install-dependencies.sh build|test|pip
+# Install the Debian packages that a task needs, if any is missing. Usage: install-dependencies.sh build|desktop|test|pip
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libpcre2-dev libutf8proc-dev libedit-dev libcurl4-openssl-dev libssl-dev libcmocka-dev"
+desktop="libgtk-4-dev libadwaita-1-dev libsqlite3-dev libcmark-gfm-dev libcmark-gfm-extensions-dev gettext adwaita-icon-theme
+librsvg2-common dbus"
 test="g++ clang libclang-rt-14-dev python3"
+# The desktop's: a display, the bus of screen readers, and checks of what is installed.
+test="$test xvfb xauth at-spi2-core python3-pyatspi gir1.2-atspi-2.0 appstream desktop-file-utils"
 # For kernels of other processors, under emulation.
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] && test="$test qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 
 case ${1:-} in
 build) wanted=$build ;;
-test) wanted="$build $test" ;;
+desktop) wanted="$build $desktop" ;;
+test) wanted="$build $desktop $test" ;;
 pip) wanted=python3-pip ;;
-*) echo "Usage: $0 build|test|pip" >&2; exit 2 ;;
+*) echo "Usage: $0 build|desktop|test|pip" >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "$*" >&2; }
@@ -25,7 +30,9 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
         for tool in cc meson ninja pkg-config; do
             command -v $tool >/dev/null 2>&1 || missing="$missing $tool"
         done
-        for library in libpcre2-8 libutf8proc libedit libcurl libcrypto cmocka; do
+        libraries="libpcre2-8 libutf8proc libedit libcurl libcrypto cmocka"
+        [ "$1" = desktop ] && libraries="$libraries gtk4 libadwaita-1 sqlite3 libcmark-gfm"
+        for library in $libraries; do
             pkg-config --exists $library 2>/dev/null || missing="$missing $library"
         done
     fi
