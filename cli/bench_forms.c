@@ -6,6 +6,7 @@
 #include "terminal.h"
 
 #include "base/json.h"
+#include "client/models.h"
 #include <stdio.h>
 
 enum { LABEL = 9, CELL = 64 };

@@ -3,6 +3,8 @@
 
 #include "input.h"
 
+#include "client/models.h"
+
 #include <math.h>
 #include <stdio.h>
 

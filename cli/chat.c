@@ -9,6 +9,8 @@
 #include "terminal.h"
 
 #include "base/fs.h"
+#include "client/models.h"
+#include "client/rates.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -57,44 +59,17 @@ static void on_interrupt(void)
 
 /* ---- models ---- */
 
-/* What cannot answer is refused now, not when the first message has been typed. */
-static bool can_chat(struct we_chat *chat, struct we_model *model)
-{
-    struct we_error error;
-    struct we_model_summary *summary;
-    const char *path = we_model_info(model)->path;
-    if (we_model_info(model)->endpoint)
-        return true; /* which has its own template */
-    if (!we_model_info(model)->has_tokenizer) {
-        we_fail_text(chat->args->command, "%s has no tokenizer.json, so it can continue ids (run --ids), but not talk", path);
-        return false;
-    }
-    if (we_model_summary_open(path, &summary, &error) != WE_OK) {
-        we_fail(chat->args->command, &error);
-        return false;
-    }
-    bool has_template = we_model_summary_facts(summary)->has_chat_template;
-    we_model_summary_close(summary);
-    if (!has_template)
-        we_fail_text(chat->args->command,
-                     "%s has no chat template: it continues text, but does not answer. Try: whisperengine run -m %s "
-                     "--ignore-chat-template "
-                     "-p 'Once upon a time'",
-                     path, path);
-    return has_template;
-}
-
 static int open_model(struct we_chat *chat, const char *name, struct we_model **model)
 {
     we_spinner_start("loading the model");
     int status = name ? we_open_named_model(chat->args, name, false, model) : we_open_model(chat->args, false, model);
     we_spinner_stop();
-    if (status == WE_EXIT_OK && !can_chat(chat, *model)) {
-        we_model_close(*model);
-        *model = NULL;
-        status = WE_EXIT_FAILED;
-    }
-    return status;
+    struct we_error error;
+    if (status != WE_EXIT_OK || we_model_check_chat(*model, &error) == WE_OK)
+        return status;
+    we_model_close(*model);
+    *model = NULL;
+    return we_fail(chat->args->command, &error);
 }
 
 static void use_model(struct we_chat *chat, struct we_model *model)

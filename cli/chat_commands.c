@@ -7,6 +7,8 @@
 #include "terminal.h"
 
 #include "base/fs.h"
+#include "client/models.h"
+#include "client/rates.h"
 
 #include <stdio.h>
 #include <stdlib.h>

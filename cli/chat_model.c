@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "terminal.h"
 
+#include "client/models.h"
 #include "config/profiles.h"
 
 enum { LABEL = 14 };

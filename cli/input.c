@@ -1,10 +1,10 @@
 #include "input.h"
 
-#include "fallback.h"
 #include "pull.h"
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "client/fallback.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -125,12 +125,22 @@ static int open_named(const struct we_args *args, const char *name, bool exact, 
     we_options_of_model(args, name, exact, sequences, &options);
     if (we_model_open(name, &options, model, &error) == WE_OK)
         return WE_EXIT_OK;
-    return may_fall_back && we_fall_back(args, name, &options, model, &error) ? WE_EXIT_OK : we_fail(args->command, &error);
+    const char *who;
+    if (!may_fall_back || !we_fall_back(args->settings, &options, model, &who, &error))
+        return we_fail(args->command, &error);
+    we_warn(args->command, "%s cannot be used: %.*s\n%s answers in its place: %s", name, (int)strcspn(error.message, "\n"),
+            error.message, who, we_model_info(*model)->path);
+    return WE_EXIT_OK;
 }
 
 int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model)
 {
     return open_named(args, name, exact, false, 1, model); /* the KV cache never grows beyond one context */
+}
+
+bool we_args_may_fall_back(const struct we_args *args, const char *name)
+{
+    return (args->command->settings & WE_TAKES(FALLBACK)) && we_may_fall_back(args->settings, name);
 }
 
 int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences, struct we_model **model)
@@ -140,20 +150,11 @@ int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences
     int status = we_model_name(args, NULL, &name);
     if (status == WE_EXIT_OK && !we_offer_to_fetch(args, name))
         return WE_EXIT_FAILED;
-    return status == WE_EXIT_OK ? open_named(args, name, exact, !exact && we_may_fall_back(args, name), sequences, model)
+    return status == WE_EXIT_OK ? open_named(args, name, exact, !exact && we_args_may_fall_back(args, name), sequences, model)
                                 : status;
 }
 
 int we_open_model(const struct we_args *args, bool exact, struct we_model **model)
 {
     return we_open_model_for(args, exact, 1, model);
-}
-
-const char *we_model_short_name(const char *path)
-{
-    const char *scheme = strstr(path, "://"), *name = scheme ? strchr(path, '#') : NULL;
-    if (scheme)
-        return name ? name + 1 : path;
-    const char *base = we_path_base(path);
-    return *base ? base : path;
 }

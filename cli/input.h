@@ -27,6 +27,9 @@ int we_model_name(const struct we_args *args, const char *operand, const char **
 /* Its directory; *path is the caller's (free). */
 int we_find_model(const struct we_args *args, const char *operand, char **path);
 
+/* Whether another one may answer in its place: the command takes --fallback, and see we_may_fall_back. */
+bool we_args_may_fall_back(const struct we_args *args, const char *name);
+
 /* What the settings of the command line say about opening it. */
 void we_options_of_model(const struct we_args *args, const char *name, bool exact, uint32_t sequences,
                          struct we_model_options *options);
@@ -35,8 +38,5 @@ int we_open_model(const struct we_args *args, bool exact, struct we_model **mode
 int we_open_named_model(const struct we_args *args, const char *name, bool exact, struct we_model **model);
 /* The same, for so many sequences that run side by side. */
 int we_open_model_for(const struct we_args *args, bool exact, uint32_t sequences, struct we_model **model);
-
-/* The last part of a model's path, for people; it points into the path. */
-const char *we_model_short_name(const char *path);
 
 #endif

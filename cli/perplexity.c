@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/system.h"
+#include "client/models.h"
 
 #include <math.h>
 #include <stdio.h>

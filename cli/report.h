@@ -4,10 +4,6 @@
 
 #include <whisperengine_tools.h>
 
-/* Tokens a second; 0 if nothing was measured. */
-double we_prompt_rate(const struct we_result *result);
-double we_generation_rate(const struct we_result *result);
-
 /* Standard error: rates, time to the first token, peak memory. */
 void we_report_verbose(const struct we_model *model, const struct we_result *result);
 

@@ -2,12 +2,13 @@
 #include "args.h"
 #include "input.h"
 #include "interrupt.h"
-#include "messages.h"
 #include "progress.h"
 #include "report.h"
 #include "terminal.h"
 
 #include "base/fs.h"
+#include "client/messages.h"
+
 
 #include <stdlib.h>
 

@@ -7,6 +7,7 @@
 #include "terminal.h"
 
 #include "base/fs.h"
+#include "client/models.h"
 #include "config/env_update.h"
 #include "config/profiles.h"
 
@@ -89,41 +90,6 @@ static int show(const struct we_args *args)
 
 /* ---- the switch ---- */
 
-/* The shortest lasting name of a model that was found at `path`: ORG/NAME where that leads to the same place, else the path
- * from the root, which means the same in every folder. */
-static char *lasting_name(const struct we_args *args, const char *name, const char *path)
-{
-    struct we_error ignored;
-    char *real = realpath(path, NULL), *other = NULL, *result = NULL;
-    const char *plain = strncmp(name, "mlx://", 6) == 0 ? name + 6 : name;
-    size_t at = real ? strlen(real) : 0;
-    for (int slashes = 0; real && at > 0 && slashes < 2; at--)
-        slashes += real[at - 1] == '/';
-    const char *tail = real && at > 0 ? real + at + 1 : NULL; /* the last two parts of the path */
-    const char *candidates[] = {plain, tail};
-    bool elsewhere =
-        we_settings_source(args->settings, WE_SETTING_MODELS_DIR) == WE_SOURCE_FLAG; /* the next command lacks it */
-    for (size_t i = 0; i < 2 && result == NULL && !elsewhere; i++) {
-        if (candidates[i] == NULL || candidates[i][0] == '/' || strchr(candidates[i], '/') == NULL)
-            continue;
-        struct we_buf as_name = {0}; /* a name, even where a folder of that name is at hand */
-        we_buf_printf(&as_name, "mlx://%s", candidates[i]);
-        if (!as_name.failed &&
-            we_store_find(we_settings_text(args->settings, WE_SETTING_MODELS_DIR), as_name.data, &other, &ignored) == WE_OK) {
-            char *there = realpath(other, NULL);
-            if (there && real && strcmp(there, real) == 0)
-                result = strdup(candidates[i]);
-            free(there);
-            free(other);
-        }
-        we_buf_free(&as_name);
-    }
-    if (result == NULL && real)
-        result = strdup(real);
-    free(real);
-    return result;
-}
-
 /* A model on this machine: refused unless it is there. */
 static int check_model(const struct we_args *args, const char *name, struct we_arena *arena, const char **model)
 {
@@ -131,7 +97,7 @@ static int check_model(const struct we_args *args, const char *name, struct we_a
     char *path;
     if (we_store_find(we_settings_text(args->settings, WE_SETTING_MODELS_DIR), name, &path, &error) != WE_OK)
         return we_fail(args->command, &error);
-    char *lasting = lasting_name(args, name, path);
+    char *lasting = we_model_lasting_name(args->settings, name, path);
     *model = lasting ? we_arena_copy(arena, we_str_c(lasting)) : NULL;
     free(lasting);
     free(path);

@@ -1,10 +1,10 @@
 /* A reply from end to end, through the profile that is configured: as `run` asks for it. */
 #include "validate.h"
 
-#include "fallback.h"
 #include "input.h"
-#include "messages.h"
 
+#include "client/fallback.h"
+#include "client/messages.h"
 #include "config/profiles.h"
 
 #include <math.h>
@@ -112,7 +112,7 @@ static bool fall_back(struct we_validation *v, const char *name, const struct we
     struct we_model_options options = options_for(v, name);
     struct we_model *model;
     for (size_t i = 0; i < we_fallback_count(); i++)
-        if (we_fallback_open(v->args, i, &options, &model)) {
+        if (we_fallback_open(v->args->settings, i, &options, &model)) {
             const char *text = we_validation_text(v, "%s cannot be used (%.*s)\n%s answers in its place: ", name,
                                                   (int)strcspn(why->message, "\n"), why->message, we_fallback_name(i));
             ask(v, model, we_model_info(model)->path, text);
@@ -134,9 +134,9 @@ static void ask_here(struct we_validation *v, const char *name)
             we_validation_check(v, GROUP, WE_CHECK_FAILED, "reply", retry(v, name),
                                 "%s has no tokenizer, so it answers no text", we_model_info(model)->path);
         we_model_close(model);
-    } else if (!we_may_fall_back(v->args, name) || !fall_back(v, name, &error)) {
+    } else if (!we_args_may_fall_back(v->args, name) || !fall_back(v, name, &error)) {
         we_validation_check(v, GROUP, WE_CHECK_FAILED, "reply", retry(v, name), "%s%s", error.message,
-                            we_may_fall_back(v->args, name) ? "\nand nobody answers in its place" : "");
+                            we_args_may_fall_back(v->args, name) ? "\nand nobody answers in its place" : "");
     }
 }
 
@@ -166,14 +166,14 @@ static bool take_name(void *context, const char *name)
 /* Who would stand in. Nobody is a fault only where nothing else answers. */
 static void check_chain(struct we_validation *v, const char *name)
 {
-    if (!we_may_fall_back(v->args, name)) {
+    if (!we_args_may_fall_back(v->args, name)) {
         we_validation_check(v, GROUP, WE_CHECK_SKIPPED, "fallback", NULL, "nobody stands in for a model that %s",
                             we_settings_integer(v->args->settings, WE_SETTING_FALLBACK) ? "is named on the command line"
                                                                                         : "fails (WHISPERENGINE_FALLBACK=0)");
         return;
     }
     for (size_t i = 0; i < we_fallback_count(); i++) {
-        const char *address = we_fallback_address(v->args, i);
+        const char *address = we_fallback_address(v->args->settings, i);
         struct we_model_options options = options_for(v, address);
         struct names names = {.v = v};
         struct we_error ignored;

@@ -24,9 +24,10 @@ convert: base/ format/ tensor/ text/
 backend: base/ tensor/ kv/ arch/decoder.h
 backend/*: base/ tensor/ kv/ arch/decoder.h backend/backend.h
 engine: base/ config/ store/ tensor/ sample/ remote/ format/ text/ arch/ kv/ convert/ backend/backend.h
-cli: base/ config/
-server: base/ config/
-desktop: base/ config/
+client: base/ config/
+cli: base/ config/ client/
+server: base/ config/ client/
+desktop: base/ config/ client/
 '
 
 check_tree() {
@@ -149,6 +150,10 @@ src/attic/a.c base/str.h no
 cli/main.c config/settings.h yes
 cli/main.c whisperengine_tools.h yes
 cli/main.c engine/model.h no
+desktop/a.c client/fallback.h yes
+desktop/a.c engine/model.h no
+src/client/a.c engine/model.h no
+src/engine/a.c client/models.h no
 cli/main.c ../src/engine/model.h no
 include/whisperengine.h base/str.h no
 examples/a.c whisperengine.h yes

@@ -1,6 +1,6 @@
 /* JSON that options hold or that the engine takes. */
-#ifndef WE_CLI_MESSAGES_H
-#define WE_CLI_MESSAGES_H
+#ifndef WE_CLIENT_MESSAGES_H
+#define WE_CLIENT_MESSAGES_H
 
 #include "base/buf.h"
 #include "base/error.h"

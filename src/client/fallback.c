@@ -1,4 +1,4 @@
-#include "fallback.h"
+#include "client/fallback.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -16,10 +16,10 @@ static const struct {
 } chain[] = {{"LM Studio", WE_SETTING_LM_STUDIO_URL}, {"Ollama", WE_SETTING_OLLAMA_URL}};
 enum { NUM_CHAIN = sizeof chain / sizeof *chain };
 
-bool we_may_fall_back(const struct we_args *args, const char *name)
+bool we_may_fall_back(const struct we_settings *settings, const char *name)
 {
-    enum we_source source = we_settings_source(args->settings, WE_SETTING_MODEL);
-    return (args->command->settings & WE_TAKES(FALLBACK)) && we_settings_integer(args->settings, WE_SETTING_FALLBACK) &&
+    enum we_source source = we_settings_source(settings, WE_SETTING_MODEL);
+    return we_settings_integer(settings, WE_SETTING_FALLBACK) &&
            (source == WE_SOURCE_FILE || source == WE_SOURCE_ENVIRONMENT) && !we_is_address(name);
 }
 
@@ -33,9 +33,9 @@ const char *we_fallback_name(size_t index)
     return chain[index].name;
 }
 
-const char *we_fallback_address(const struct we_args *args, size_t index)
+const char *we_fallback_address(const struct we_settings *settings, size_t index)
 {
-    return we_settings_text(args->settings, chain[index].address);
+    return we_settings_text(settings, chain[index].address);
 }
 
 struct choice {
@@ -53,15 +53,16 @@ static bool choose(void *context, const char *name)
     return false;
 }
 
-bool we_fallback_open(const struct we_args *args, size_t index, const struct we_model_options *given, struct we_model **model)
+bool we_fallback_open(const struct we_settings *settings, size_t index, const struct we_model_options *given,
+                      struct we_model **model)
 {
-    const char *address = we_fallback_address(args, index);
+    const char *address = we_fallback_address(settings, index);
     struct we_model_options options = *given;
     struct choice choice = {.name = NULL};
     struct we_error ignored;
     bool named = strchr(address, '#') != NULL, ok;
     options.connection_timeout = options.connection_timeout > 0 ? fmin(options.connection_timeout, PATIENCE) : PATIENCE;
-    we_settings_endpoint_options(args->settings, address, &options);
+    we_settings_endpoint_options(settings, address, &options);
     options.remote_model = NULL;
     ok = named || (we_endpoint_models(address, &options, choose, &choice, &ignored) == WE_OK && choice.name);
     options.remote_model = choice.name;
@@ -70,20 +71,18 @@ bool we_fallback_open(const struct we_args *args, size_t index, const struct we_
     return ok;
 }
 
-bool we_fall_back(const struct we_args *args, const char *name, const struct we_model_options *options, struct we_model **model,
-                  struct we_error *error)
+bool we_fall_back(const struct we_settings *settings, const struct we_model_options *options, struct we_model **model,
+                  const char **who, struct we_error *error)
 {
     size_t used = strlen(error->message);
-    for (size_t i = 0; i < NUM_CHAIN; i++) {
-        if (!we_fallback_open(args, i, options, model))
-            continue;
-        we_warn(args->command, "%s cannot be used: %.*s\n%s answers in its place: %s", name, (int)strcspn(error->message, "\n"),
-                error->message, chain[i].name, we_model_info(*model)->path);
-        return true;
-    }
+    for (size_t i = 0; i < NUM_CHAIN; i++)
+        if (we_fallback_open(settings, i, options, model)) {
+            *who = chain[i].name;
+            return true;
+        }
     struct we_buf first = {0}, second = {0};
-    we_show_address(we_fallback_address(args, 0), &first);
-    we_show_address(we_fallback_address(args, 1), &second);
+    we_show_address(we_fallback_address(settings, 0), &first);
+    we_show_address(we_fallback_address(settings, 1), &second);
     if (!first.failed && !second.failed)
         snprintf(error->message + used, sizeof error->message - used,
                  "\nneither LM Studio (%.100s) nor Ollama (%.100s) can answer in its place", first.data, second.data);
