@@ -143,6 +143,10 @@ WE_API void we_sampling_init(struct we_sampling *sampling, const struct we_model
 /* Receives text as it is generated: whole UTF-8 characters, `length` bytes, not terminated. Return false to stop. */
 typedef bool we_text_fn(void *context, const char *text, size_t length);
 
+/* Told, while the prompt is read, how many of its `total` tokens have been: before the first batch (so many were found in the KV
+ * cache), and after each but the last. Return false to stop. An endpoint does not tell. */
+typedef bool we_prompt_fn(void *context, uint32_t read, uint32_t total);
+
 /* What to generate. Exactly one of `messages`, `text` and `ids` is set. Initialise with we_request_init. */
 struct we_request {
     const char *messages;         /* JSON: {"messages": [{"role", "content"}, ...], "tools": ..., any template variable} */
@@ -156,7 +160,8 @@ struct we_request {
     size_t num_stop;
     bool ignore_end_tokens;       /* go on after the end token; for measurements */
     we_text_fn *on_text;          /* may be NULL */
-    void *context;                /* given to on_text */
+    we_prompt_fn *on_prompt;      /* may be NULL */
+    void *context;                /* given to on_text and on_prompt */
 };
 
 WE_API void we_request_init(struct we_request *request, const struct we_model *model);
@@ -195,7 +200,7 @@ WE_API void we_session_free(struct we_session *session);
 /* Sets, replaces or (NULL) removes the system message. */
 WE_API we_status we_session_set_system(struct we_session *session, const char *text, struct we_error *error);
 
-/* Appends `text` as the user's message, generates the reply with the request's sampling, stop, max_tokens and on_text
+/* Appends `text` as the user's message, generates the reply with the request's sampling, stop, max_tokens, on_text and on_prompt
  * (its messages, text and ids are not used), and appends it. If it fails, the conversation is as before. */
 WE_API we_status we_session_send(struct we_session *session, const char *text, const struct we_request *request,
                                  struct we_result *result, struct we_error *error);

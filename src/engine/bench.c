@@ -64,7 +64,10 @@ struct member { /* of a batch */
 static we_status next_token(struct we_model *model, struct member *member, struct we_error *error)
 {
     struct we_sequence_event event;
-    we_status status = we_scheduler_next(model->scheduler, member->sequence, NULL, &event, error);
+    we_status status;
+    do
+        status = we_scheduler_next(model->scheduler, member->sequence, NULL, &event, error);
+    while (status == WE_OK && event.reading);
     assert(status != WE_OK || !event.finished); /* it was given more tokens than are read */
     return status;
 }

@@ -170,6 +170,13 @@ static we_status run(struct reply *reply, struct we_sequence *sequence, const at
         result->finish_reason = event.finish_reason;
         if (event.finished)
             break;
+        if (event.reading) {
+            const struct we_request *request = reply->request;
+            if (request->on_prompt == NULL || request->on_prompt(request->context, event.read, result->prompt_tokens))
+                continue;
+            result->finish_reason = WE_FINISH_CANCELLED;
+            break;
+        }
         last = we_clock();
         if (reply->tokens.count == 0)
             result->time_to_first_token = last - start;

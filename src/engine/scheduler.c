@@ -23,6 +23,7 @@ struct we_sequence {
     const uint32_t *end_tokens;
     size_t num_end_tokens;
     uint32_t cached;
+    uint32_t told;                  /* positions of the prompt that an event has told of, plus 1; 0: none was sent */
     double prompt_end;
     uint32_t queue[WE_QUEUE_LENGTH], queue_first, queue_count;
     bool finished;                  /* nothing more will be computed */
@@ -479,6 +480,13 @@ we_status we_scheduler_next(struct we_scheduler *s, struct we_sequence *q, const
             status = q->status;
             if (status != WE_OK && error)
                 *error = q->error;
+            break;
+        }
+        if (!s->driving)
+            admit(s);
+        if (q->num_tokens == q->prompt_length && q->reserved_pages && q->told <= q->computed) {
+            q->told = q->computed + 1;
+            *event = (struct we_sequence_event){.reading = true, .read = q->computed};
             break;
         }
         if (s->driving) {

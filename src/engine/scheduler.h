@@ -43,12 +43,14 @@ we_status we_scheduler_add(struct we_scheduler *scheduler, const struct we_seque
 void we_scheduler_remove(struct we_scheduler *scheduler, struct we_sequence *sequence);
 
 struct we_sequence_event {
+    bool reading;                        /* likewise: `read` tokens of the prompt have been read by now */
     bool finished;                       /* then there is no token */
     enum we_finish_reason finish_reason;
     uint32_t token;
+    uint32_t read;
 };
 
-/* Waits for the sequence's next token or its end, driving the executor if nobody does. `cancel` (may be NULL) is looked
+/* Waits for the sequence's next token, for its end, or for more of its prompt to be read, driving the executor if nobody does. `cancel` (may be NULL) is looked
  * at between batches. Events come in order; after `finished` it must not be called again. */
 we_status we_scheduler_next(struct we_scheduler *scheduler, struct we_sequence *sequence, const atomic_bool *cancel,
                             struct we_sequence_event *event, struct we_error *error);

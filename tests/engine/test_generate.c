@@ -455,6 +455,61 @@ static void test_arguments(void **state)
 }
 
 /* Two runs without a seed differ; with one they do not. */
+/* What is told of the prompt while it is read. */
+struct telling {
+    uint32_t reads[16], total;
+    size_t count, stop_at; /* the call that stops; SIZE_MAX: none does */
+};
+
+static bool tell(void *context, uint32_t read, uint32_t total)
+{
+    struct telling *telling = context;
+    assert_true(telling->count < 16);
+    telling->reads[telling->count] = read;
+    telling->total = total;
+    return telling->count++ != telling->stop_at;
+}
+
+/* A prompt of several batches is told of before the first and between them; what was cached counts as read; and it can be
+ * stopped there, after which the same prompt gives the same reply. */
+static void test_prompt_progress(void **state)
+{
+    (void)state;
+    enum { LENGTH = 1400 };
+    uint32_t ids[LENGTH];
+    for (uint32_t i = 0; i < LENGTH; i++)
+        ids[i] = 3 + i * 7 % 80;
+    struct we_model_options options;
+    we_model_options_init(&options);
+    options.max_context = 2048;
+    struct we_model *model = open_model(model_path("llama-float32"), &options), *fresh = open_model(model_path("llama-float32"), &options);
+    struct we_request request = greedy_request(model, ids, LENGTH, 4);
+    struct we_result expected = generate(fresh, &request);
+    struct telling telling = {.stop_at = 1};
+    request.on_prompt = tell;
+    request.context = &telling;
+    struct we_result result = generate(model, &request);
+    assert_int_equal(result.finish_reason, WE_FINISH_CANCELLED);
+    assert_int_equal(result.generation_tokens, 0);
+    assert_int_equal(telling.count, 2);
+    assert_int_equal(telling.total, LENGTH);
+    assert_int_equal(telling.reads[0], 0);
+    assert_in_range(telling.reads[1], 64, LENGTH - 1);
+    uint32_t kept = telling.reads[1];
+    we_result_clear(&result);
+    telling = (struct telling){.stop_at = SIZE_MAX};
+    result = generate(model, &request);
+    assert_same_tokens(&result, &expected);
+    assert_int_equal(telling.reads[0], kept);
+    assert_int_equal(result.cached_tokens, kept);
+    for (size_t i = 1; i < telling.count; i++)
+        assert_true(telling.reads[i] > telling.reads[i - 1] && telling.reads[i] < LENGTH);
+    we_result_clear(&result);
+    we_result_clear(&expected);
+    we_model_close(model);
+    we_model_close(fresh);
+}
+
 static void test_seeds(void **state)
 {
     (void)state;
@@ -483,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_end_tokens),  cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_context),    cmocka_unit_test(test_prefix), cmocka_unit_test(test_states),      cmocka_unit_test(test_longrope_prefix),
         cmocka_unit_test(test_eviction),   cmocka_unit_test(test_logits_stop), cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_prompt_progress),
         cmocka_unit_test(test_seeds),      cmocka_unit_test(test_bench), cmocka_unit_test(test_bench_start),
         cmocka_unit_test(test_logits_decode),
     };
