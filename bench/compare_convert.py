@@ -1,7 +1,7 @@
 """Times the command's conversion against mlx-lm's on the CPU, in turn, with a random checkpoint: seconds of each run, and the command's
 peak memory (as GNU time tells it). mlx-lm's time is that of its function alone, without starting Python.
 
-Usage: compare_convert.py WHISPERENGINE [MEGABYTES [REPEATS]]      (551 MB of bfloat16, 3 times)"""
+Usage: compare_convert.py WHISPERENGINE [MEGABYTES [REPEATS [all]]]      (551 MB of bfloat16, 3 times; all: each format)"""
 import json
 import pathlib
 import subprocess
@@ -15,6 +15,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests/convert"))
 import convert_oracle as oracle  # noqa: E402
 
 OPTIONS = [{"quantize": True}, {"quantize": True, "q-bits": 3}, {"quantize": True, "q-mode": "mxfp8"}, {"dtype": "float16"}]
+
+
+ALL = [{"quantize": True, "q-mode": m, "q-bits": b, "q-group-size": g} for m, b, g in oracle.FORMATS] + [{"dtype": "float16"}]
 
 
 def checkpoint(folder, megabytes):
@@ -34,13 +37,13 @@ def checkpoint(folder, megabytes):
 
 
 def main():
-    program, megabytes, repeats = sys.argv[1], *(int(n) for n in (sys.argv[2:] + ["551", "3"][len(sys.argv) - 2:])[:2])
+    program, megabytes, repeats = sys.argv[1], *(int(n) for n in (sys.argv[2:4] + ["551", "3"][len(sys.argv[2:4]):]))
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         (folder / "source").mkdir()
         checkpoint(folder / "source", megabytes)
         peak = 0
-        for number, options in enumerate(OPTIONS):
+        for number, options in enumerate(ALL if sys.argv[4:] == ["all"] else OPTIONS):
             times = [[], []]
             for repeat in range(repeats):
                 started = time.time()
@@ -54,7 +57,7 @@ def main():
                 for name in "ab":
                     subprocess.run(["rm", "-r", str(folder / f"{name}{number}-{repeat}")], check=True)
             ours, theirs = (" ".join(f"{t:.2f}" for t in series) for series in times)
-            print(f"{' '.join(oracle.arguments(options, folder)):32} {ours} s, mlx-lm {theirs} s, {min(times[1]) / min(times[0]):.1f} times", flush=True)
+            print(f"{' '.join(oracle.arguments(options, folder)):56} {ours} s, mlx-lm {theirs} s, {min(times[1]) / min(times[0]):.1f} times", flush=True)
     print(f"peak memory of the command: {peak / 1e3:.0f} MB")
 
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 
 enum {
-    CHUNK = 4 << 20,  /* bytes made at once, while the chunk before is written */
+    CHUNK = 4 << 20,  /* bytes made at once, while what was made before is written */
     PIECE = 1 << 20,  /* bytes written between two reports of progress */
-    SHARE = 64 << 10, /* bytes that a worker takes at a time */
+    SHARE = 32 << 10, /* bytes that a worker takes at a time */
     NAME = 400        /* of a tensor, at most */
 };
 
@@ -46,28 +46,37 @@ uint64_t we_weights_bytes(const struct we_weights *weights)
     return bytes;
 }
 
+struct buffer {
+    unsigned char *data;
+    size_t size;
+};
+
+/* What is made and not yet written: rows of a weight, and, if they are its last ones, its scales and biases. */
+struct finished {
+    const unsigned char *data[3];
+    size_t sizes[3];
+};
+
 struct writing {
     const struct we_weights *weights;
     const struct we_convert_options *options;
     struct we_safetensors_writer *writer;
     struct we_pool *pool;
-    unsigned char *chunks[2]; /* one is filled while the other is written */
-    size_t chunk_sizes[2];
-    unsigned char *scales, *biases; /* of a whole weight, since they come after its packed values */
-    size_t scales_size, biases_size;
+    struct buffer chunks[2];            /* one is filled while the other is written */
+    struct buffer scales[2], biases[2]; /* of a whole weight, since they come after its packed values; so are these */
+    uint32_t chunk, weight;             /* those to be filled next */
+    struct finished finished;
     uint64_t done, total;
     struct we_error *error;
 };
 
-/* Rows of a weight, made by all workers, while the first one writes the rows before. */
+/* Rows of a weight, made by all workers, while the first one writes what was made before. */
 struct phase {
     struct writing *writing;
     const struct we_weight *weight;
     uint64_t first, count, share; /* rows; share: that are taken at a time */
     size_t row, scale_row, bias_row;
-    unsigned char *out;
-    const unsigned char *finished; /* (finished_size): to be written */
-    size_t finished_size;
+    unsigned char *out, *scales, *biases;
     we_status status; /* of writing */
     atomic_ullong next;
     atomic_bool failed; /* a value that the type cannot hold */
@@ -90,15 +99,23 @@ static we_status write_bytes(struct writing *w, const void *data, size_t size)
     return WE_OK;
 }
 
-static bool grow(unsigned char **buffer, size_t *size, size_t need)
+static we_status write_finished(struct writing *w)
 {
-    if (need <= *size)
+    we_status status = WE_OK;
+    for (int i = 0; i < 3 && status == WE_OK; i++)
+        status = write_bytes(w, w->finished.data[i], w->finished.sizes[i]);
+    w->finished = (struct finished){0};
+    return status;
+}
+
+static bool grow(struct buffer *buffer, size_t need)
+{
+    if (need <= buffer->size)
         return true;
-    unsigned char *more = realloc(*buffer, need);
+    unsigned char *more = realloc(buffer->data, need);
     if (more == NULL)
         return false;
-    *buffer = more;
-    *size = need;
+    *buffer = (struct buffer){more, need};
     return true;
 }
 
@@ -111,18 +128,18 @@ static we_status too_large(const struct writing *w, const struct we_weight *weig
 static void run_phase(void *context, uint32_t worker)
 {
     struct phase *p = context;
-    struct writing *w = p->writing;
     if (worker == 0)
-        p->status = write_bytes(w, p->finished, p->finished_size);
+        p->status = write_finished(p->writing);
     for (uint64_t at; (at = atomic_fetch_add(&p->next, p->share)) < p->count;) {
         uint64_t count = p->count - at < p->share ? p->count - at : p->share, row = p->first + at;
         if (!p->weight->maker->make(p->weight, row, count, p->out + at * p->row,
-                                    p->scale_row ? w->scales + row * p->scale_row : NULL,
-                                    p->bias_row ? w->biases + row * p->bias_row : NULL))
+                                    p->scale_row ? p->scales + row * p->scale_row : NULL,
+                                    p->bias_row ? p->biases + row * p->bias_row : NULL))
             atomic_store(&p->failed, true);
     }
 }
 
+/* The last rows are written while the next weight is made. */
 static we_status write_weight(struct writing *w, const struct we_weight *weight)
 {
     struct phase p = {.writing = w,
@@ -130,16 +147,19 @@ static we_status write_weight(struct writing *w, const struct we_weight *weight)
                       .row = we_weight_row_bytes(weight),
                       .scale_row = we_weight_scale_row_bytes(weight),
                       .bias_row = we_weight_bias_row_bytes(weight)};
+    struct buffer *scales = &w->scales[w->weight], *biases = &w->biases[w->weight];
+    w->weight ^= 1;
     uint64_t rows_at_once = p.row && p.row < CHUNK ? CHUNK / p.row : 1;
     rows_at_once = rows_at_once < weight->rows ? rows_at_once : weight->rows;
-    if (!grow(&w->chunks[0], &w->chunk_sizes[0], rows_at_once * p.row) ||
-        !grow(&w->chunks[1], &w->chunk_sizes[1], rows_at_once * p.row) ||
-        !grow(&w->scales, &w->scales_size, weight->rows * p.scale_row) ||
-        !grow(&w->biases, &w->biases_size, weight->rows * p.bias_row))
-        return we_error_memory(w->error, "the rows of a tensor");
     p.share = p.row && p.row < SHARE ? SHARE / p.row : 1;
-    for (uint32_t chunk = 0; p.first < weight->rows; chunk++) {
-        p.out = w->chunks[chunk % 2];
+    if (!grow(scales, weight->rows * p.scale_row) || !grow(biases, weight->rows * p.bias_row))
+        return we_error_memory(w->error, "the scales of a tensor");
+    p.scales = scales->data;
+    p.biases = biases->data;
+    for (; p.first < weight->rows; p.first += p.count, w->chunk ^= 1) {
+        if (!grow(&w->chunks[w->chunk], rows_at_once * p.row))
+            return we_error_memory(w->error, "the rows of a tensor");
+        p.out = w->chunks[w->chunk].data;
         p.count = weight->rows - p.first < rows_at_once ? weight->rows - p.first : rows_at_once;
         atomic_store(&p.next, 0);
         we_pool_run(w->pool, run_phase, &p);
@@ -148,14 +168,13 @@ static we_status write_weight(struct writing *w, const struct we_weight *weight)
         if (atomic_load(&p.failed))
             return too_large(w, weight);
         weight->maker->release(weight, p.first, p.count);
-        p.first += p.count;
-        p.finished = p.out;
-        p.finished_size = p.count * p.row;
+        w->finished = (struct finished){{p.out}, {p.count * p.row}};
     }
-    we_status status = write_bytes(w, p.finished, p.finished_size);
-    if (status == WE_OK)
-        status = write_bytes(w, w->scales, weight->rows * p.scale_row);
-    return status == WE_OK ? write_bytes(w, w->biases, weight->rows * p.bias_row) : status;
+    w->finished.data[1] = p.scales;
+    w->finished.sizes[1] = weight->rows * p.scale_row;
+    w->finished.data[2] = p.biases;
+    w->finished.sizes[2] = weight->rows * p.bias_row;
+    return WE_OK;
 }
 
 /* ---- names ---- */
@@ -217,6 +236,8 @@ static we_status write_shard(struct writing *w, const char *path, size_t first, 
         status = we_safetensors_writer_begin(w->writer, metadata, w->error);
     for (size_t i = first; i < end && status == WE_OK; i++)
         status = write_weight(w, &w->weights->list[i]);
+    if (status == WE_OK)
+        status = write_finished(w);
     if (status == WE_OK)
         status = we_safetensors_writer_commit(w->writer, w->error);
     we_safetensors_writer_free(w->writer);
@@ -336,9 +357,10 @@ we_status we_weights_write(const struct we_weights *weights, const char *directo
     if (status == WE_OK)
         status = write_all(&w, directory, shard_bytes);
     we_pool_free(w.pool);
-    free(w.chunks[0]);
-    free(w.chunks[1]);
-    free(w.scales);
-    free(w.biases);
+    for (int i = 0; i < 2; i++) {
+        free(w.chunks[i].data);
+        free(w.scales[i].data);
+        free(w.biases[i].data);
+    }
     return status;
 }

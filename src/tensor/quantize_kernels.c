@@ -1,130 +1,15 @@
-/* Compiled once for each instruction set (meson.build), over vectors as GCC and Clang have them in C. Nothing here may round
- * otherwise than mlx does. Groups are multiples of 16 values, so vectors have at most as many. */
+/* Compiled once for each instruction set (meson.build), over the vectors of quantize_simd.h. Nothing here may round otherwise
+ * than mlx does. Groups are multiples of 16 values, so vectors have at most as many; as many groups as a vector has lanes are
+ * worked on together, so that what is done once for a group is done for all of them at once. */
 #include "tensor/quantize.h"
-
-#include <math.h>
+#include "tensor/quantize_simd.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX2__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
-enum { LARGEST_GROUP = 128 };
-
-typedef float floats __attribute__((vector_size(4 * LANES)));
-typedef int32_t ints __attribute__((vector_size(4 * LANES)));
-typedef uint32_t uints __attribute__((vector_size(4 * LANES)));
-typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
-typedef uint8_t bytes __attribute__((vector_size(LANES)));
-
-/* Bit for bit; a condition is all ones or all zeros. */
-static inline floats as_floats(uints v)
-{
-    return (floats)v;
-}
-
-static inline uints as_uints(floats v)
-{
-    return (uints)v;
-}
-
-static inline uints choose(ints condition, uints a, uints b)
-{
-    return ((uints)condition & a) | (~(uints)condition & b);
-}
-
-static inline floats choose_floats(ints condition, floats a, floats b)
-{
-    return as_floats(choose(condition, as_uints(a), as_uints(b)));
-}
-
-/* Of numbers below 2^31. */
-static inline ints below(uints a, uint32_t b)
-{
-    return (ints)a < (ints)((uints){0} + b);
-}
-
-/* ---- types of floats ---- */
-
-static inline floats f32_of_f16(halves h)
-{
-    uints wide = __builtin_convertvector(h, uints), magnitude = wide & 0x7FFFu, sign = (wide & 0x8000u) << 16;
-    uints subnormal = as_uints(as_floats(magnitude + 0x3F000000u) - 0.5f); /* units of 2^-24: the last bits of 0.5 */
-    uints normal = (magnitude << 13) + choose(below(magnitude, 0x7C00u), (uints){0} + (112u << 23), (uints){0} + (224u << 23));
-    return as_floats(choose(below(magnitude, 0x400u), subnormal, normal) | sign);
-}
-
-/* Nearest, ties to even; a NaN stays one. */
-static inline halves f16_of_f32(floats value)
-{
-    uints bits = as_uints(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7FFFFFFFu;
-    ints tiny = below(magnitude, 0x38800000u);
-    uints subnormal = as_uints(as_floats(choose(tiny, magnitude, (uints){0})) + 0.5f) - 0x3F000000u;
-    uints normal = (magnitude + 0xFFFu + (magnitude >> 13 & 1u) - (112u << 23)) >> 13;
-    uints result = choose(tiny, subnormal, normal);
-    result = choose(below(magnitude, 0x477FF000u), result, (uints){0} + 0x7C00u);
-    result = choose(below(magnitude, 0x7F800001u), result, 0x7E00u | (magnitude >> 13 & 0x3FFu));
-    return __builtin_convertvector(result | sign, halves);
-}
-
-static inline halves bf16_of_f32(floats value)
-{
-    uints bits = as_uints(value), rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
-    ints number = below(bits & 0x7FFFFFFFu, 0x7F800001u);
-    return __builtin_convertvector(choose(number, rounded, bits >> 16 | 0x40u), halves);
-}
-
-static inline floats f32_of_bf16(halves h)
-{
-    return as_floats(__builtin_convertvector(h, uints) << 16);
-}
-
-static inline floats load(const unsigned char *p, enum we_dtype dtype, size_t index)
-{
-    floats v;
-    halves h;
-    if (dtype == WE_F32) {
-        memcpy(&v, p + index * 4, sizeof v);
-        return v;
-    }
-    memcpy(&h, p + index * 2, sizeof h);
-    return dtype == WE_F16 ? f32_of_f16(h) : f32_of_bf16(h);
-}
-
-static inline void store(unsigned char *p, enum we_dtype dtype, size_t index, floats v)
-{
-    if (dtype == WE_F32) {
-        memcpy(p + index * 4, &v, sizeof v);
-        return;
-    }
-    halves h = dtype == WE_F16 ? f16_of_f32(v) : bf16_of_f32(v);
-    memcpy(p + index * 2, &h, sizeof h);
-}
-
-static inline floats round_to(floats v, enum we_dtype dtype)
-{
-    return dtype == WE_F16 ? f32_of_f16(f16_of_f32(v)) : dtype == WE_BF16 ? f32_of_bf16(bf16_of_f32(v)) : v;
-}
-
-static inline float round_one(float value, enum we_dtype dtype)
-{
-    return round_to((floats){0} + value, dtype)[0];
-}
-
-static inline bool any(ints condition)
-{
-    int32_t all = 0;
-    for (int k = 0; k < LANES; k++)
-        all |= condition[k];
-    return all != 0;
-}
+enum { LARGEST_GROUP = 128, BATCH = LANES * LARGEST_GROUP /* values that are worked on together, at most */ };
 
 static inline bool cast_vectors(const unsigned char *values, enum we_dtype from, size_t count, unsigned char *out,
                                 enum we_dtype to)
@@ -170,8 +55,17 @@ static bool cast(const void *values, enum we_dtype from, size_t count, void *out
 
 #define STORE_WORDS(bits)                                                                                                      \
     case bits:                                                                                                                 \
-        for (size_t i = 0; i < words; i++)                                                                                     \
+        for (; i + 8 / (bits) + 1 < words; i++) /* all eight bytes: what is too much is written over by the next */            \
+            memcpy(out + (bits)*i, &x[i], 8);                                                                                  \
+        for (; i < words; i++)                                                                                                 \
             memcpy(out + (bits)*i, &x[i], bits);                                                                               \
+        break
+#define STORE_NARROW(bits, type)                                                                                               \
+    case bits:                                                                                                                 \
+        for (; i < words; i++) {                                                                                               \
+            type narrow = (type)x[i];                                                                                          \
+            memcpy(out + (bits)*i, &narrow, bits);                                                                             \
+        }                                                                                                                      \
         break
 #define LOAD_WORDS(bits)                                                                                                       \
     case bits:                                                                                                                 \
@@ -181,23 +75,23 @@ static bool cast(const void *values, enum we_dtype from, size_t count, void *out
 
 static inline void pack(const uint8_t *values, uint32_t bits, size_t count, unsigned char *out)
 {
-    uint64_t x[LARGEST_GROUP / 8];
-    size_t words = count / 8;
+    uint64_t x[BATCH / 8];
+    size_t words = count / 8, i = 0;
     if (bits == 8) {
         memcpy(out, values, count);
         return;
     }
     memcpy(x, values, count);
-    for (size_t i = 0; i < words; i++) { /* neighbours move together: pairs of bytes, then of 16 bits, then of 32 */
-        uint64_t w = x[i];
+    for (size_t n = 0; n < words; n++) { /* neighbours move together: pairs of bytes, then of 16 bits, then of 32 */
+        uint64_t w = x[n];
         w = (w & 0x00FF00FF00FF00FFu) | (w >> 8 & 0x00FF00FF00FF00FFu) << bits;
         w = (w & 0x0000FFFF0000FFFFu) | (w >> 16 & 0x0000FFFF0000FFFFu) << 2 * bits;
-        x[i] = (w & 0x00000000FFFFFFFFu) | (w >> 32) << 4 * bits;
+        x[n] = (w & 0x00000000FFFFFFFFu) | (w >> 32) << 4 * bits;
     }
     switch (bits) {
-        STORE_WORDS(2);
+        STORE_NARROW(2, uint16_t);
         STORE_WORDS(3);
-        STORE_WORDS(4);
+        STORE_NARROW(4, uint32_t);
         STORE_WORDS(5);
         STORE_WORDS(6);
     }
@@ -205,7 +99,7 @@ static inline void pack(const uint8_t *values, uint32_t bits, size_t count, unsi
 
 static inline void unpack(const unsigned char *packed, uint32_t bits, size_t count, uint8_t *out)
 {
-    uint64_t x[LARGEST_GROUP / 8] = {0};
+    uint64_t x[BATCH / 8] = {0};
     size_t words = count / 8;
     if (bits == 8) {
         memcpy(out, packed, count);
@@ -231,58 +125,82 @@ static inline void unpack(const unsigned char *packed, uint32_t bits, size_t cou
 static void pack_row(const uint8_t *values, uint32_t bits, size_t count, void *packed)
 {
     unsigned char *out = packed;
-    for (size_t at = 0; at < count; at += LARGEST_GROUP, out += LARGEST_GROUP / 8 * bits)
-        pack(values + at, bits, count - at < LARGEST_GROUP ? count - at : LARGEST_GROUP, out);
+    for (size_t at = 0; at < count; at += BATCH, out += BATCH / 8 * bits)
+        pack(values + at, bits, count - at < BATCH ? count - at : BATCH, out);
 }
+
+/* Some groups, one after the other; what belongs to each of them stands in the lanes. */
+struct batch {
+    uint32_t groups, vectors; /* at most LANES; of one group */
+    floats w[BATCH / LANES];
+    uint8_t q[BATCH];
+};
 
 /* ---- affine ---- */
 
 /* A NaN is passed over, as mlx's comparisons do. */
-static inline void find_range(const floats *w, uint32_t vectors, float *low, float *high)
+static inline void find_ranges(const struct batch *b, floats *low, floats *high)
 {
-    floats lows = (floats){0} + INFINITY, highs = (floats){0} - INFINITY;
-    for (uint32_t i = 0; i < vectors; i++) {
-        lows = choose_floats(w[i] < lows, w[i], lows);
-        highs = choose_floats(w[i] > highs, w[i], highs);
-    }
-    float l[LANES], h[LANES];
-    memcpy(l, &lows, sizeof l);
-    memcpy(h, &highs, sizeof h);
-    for (int n = LANES / 2; n; n /= 2)
-        for (int k = 0; k < n; k++) {
-            l[k] = l[k + n] < l[k] ? l[k + n] : l[k];
-            h[k] = h[k + n] > h[k] ? h[k + n] : h[k];
+    float l[LANES] = {0}, h[LANES] = {0};
+    for (uint32_t g = 0; g < b->groups; g++) {
+        floats lows = all_floats(INFINITY), highs = all_floats(-INFINITY);
+        for (uint32_t i = 0; i < b->vectors; i++) {
+            lows = lesser(b->w[g * b->vectors + i], lows);
+            highs = greater(b->w[g * b->vectors + i], highs);
         }
-    *low = l[0];
-    *high = h[0];
+        l[g] = least(lows);
+        h[g] = greatest(highs);
+    }
+    memcpy(low, l, sizeof l);
+    memcpy(high, h, sizeof h);
 }
 
-static inline void quantize_affine(const floats *w, uint32_t vectors, uint32_t bits, unsigned char *packed, float *scale_out,
-                                   float *bias_out)
+/* The end of greater magnitude is kept, and zero falls on a whole step. */
+static inline void find_scales(floats low, floats high, float top, floats *scale, floats *bias)
 {
-    float low, high, top = (float)((1u << bits) - 1), bias = 0;
-    find_range(w, vectors, &low, &high);
-    bool from_low = fabsf(low) > fabsf(high);
-    float scale = (high - low) / top;
-    scale = scale < 1e-7f ? 1e-7f : scale;
-    scale = from_low ? scale : -scale;
-    float edge = from_low ? low : high, steps = rintf(edge / scale);
-    if (steps != 0) { /* the end of greater magnitude is kept, and zero falls on a whole step */
-        scale = edge / steps;
-        bias = edge;
-    }
-    uint8_t q[LARGEST_GROUP];
+    ints from_low = magnitude_of(low) > magnitude_of(high);
+    floats least_scale = all_floats(1e-7f), zero = {0};
+    floats step = (high - low) / top;
+    step = choose_floats(step < least_scale, least_scale, step);
+    step = choose_floats(from_low, step, -step);
+    floats edge = choose_floats(from_low, low, high), steps = nearest_whole(edge / step);
+    *scale = choose_floats(steps != zero, edge / steps, step);
+    *bias = choose_floats(steps != zero, edge, zero);
+}
+
+/* Division takes longer than all else. So the values are multiplied by 1 / scale, and only a group in which one comes close to
+ * the middle between two steps is divided: both quotients differ by less than 2^-14, as they are below 256 or too large. */
+static inline void quantize_steps(const floats *w, uint32_t vectors, float scale, float bias, float inverse, float top,
+                                  uint8_t *q)
+{
+    const floats zero = {0}, tops = all_floats(top);
+    floats farthest = {0};
     for (uint32_t i = 0; i < vectors; i++) {
-        floats x = (w[i] - bias) / scale, zero = {0}; /* the unrounded ones */
-        x = choose_floats(x > zero, x, zero);         /* NaN gives 0, too */
-        x = choose_floats(x < zero + top, x, zero + top);
-        /* Adding 2^23 rounds to the nearest whole number, ties to even, as rint does. */
-        bytes b = __builtin_convertvector(as_uints(x + 0x1p23f) & 0xFFu, bytes);
-        memcpy(q + i * LANES, &b, sizeof b);
+        floats x = (w[i] - bias) * inverse;
+        x = lesser(greater(x, zero), tops);
+        floats whole = x + 0x1p23f; /* rounds to the nearest whole number, ties to even, as rint does */
+        farthest = greater(magnitude_of(x - (whole - 0x1p23f)), farthest);
+        store_bytes(q + i * LANES, as_uints(whole) & 0xFFu);
     }
-    pack(q, bits, (size_t)vectors * LANES, packed);
-    *scale_out = scale;
-    *bias_out = bias;
+    if (!any_above(farthest, all_floats(0.5f - 0x1p-14f)) && fabsf(scale) < 0x1p100f)
+        return;
+    for (uint32_t i = 0; i < vectors; i++) {
+        floats x = (w[i] - bias) / scale;   /* the unrounded ones */
+        x = lesser(greater(x, zero), tops); /* NaN gives 0, too */
+        store_bytes(q + i * LANES, as_uints(x + 0x1p23f) & 0xFFu);
+    }
+}
+
+static inline void quantize_affine(struct batch *b, uint32_t bits, floats *scales, floats *biases)
+{
+    const float top = (float)((1u << bits) - 1);
+    floats low, high;
+    find_ranges(b, &low, &high);
+    find_scales(low, high, top, scales, biases);
+    floats inverses = 1.0f / *scales;
+    for (uint32_t g = 0; g < b->groups; g++)
+        quantize_steps(b->w + g * b->vectors, b->vectors, (*scales)[g], (*biases)[g], inverses[g], top,
+                       b->q + g * b->vectors * LANES);
 }
 
 /* ---- small floats ---- */
@@ -307,15 +225,22 @@ static inline floats f32_of_e4m3(uints code)
     return as_floats(choose(below(magnitude, 8), subnormal, normal) | (code & 0x80u) << 24);
 }
 
-/* The nearest of 0 .5 1 1.5 2 3 4 6; a tie goes to the lesser magnitude, and what becomes zero has no sign. Infinity (a value
- * over a scale that became zero) is as far from all of them, and gives the first. */
-static inline uints e2m1_of_f32(floats value)
+/* The nearest of 0 .5 1 1.5 2 3 4 6 times the scale; a tie goes to the lesser magnitude, and what becomes zero has no sign.
+ * Infinity is as far from all of them, and gives the first. As a scale has at most 4 bits of mantissa, its products with
+ * the middles are exact, and a value is above one of them when mlx's quotient is above the middle. */
+static inline uints e2m1_steps(floats value, float scale)
 {
-    floats m = as_floats(as_uints(value) & 0x7FFFFFFFu), zero = {0};
-    ints code = -((m > zero + 0.25f) + (m > zero + 0.75f) + (m > zero + 1.25f) + (m > zero + 1.75f) + (m > zero + 2.5f) +
-                  (m > zero + 3.5f) + (m > zero + 5.0f)) &
-                (m < zero + INFINITY);
-    return (uints)code | (as_uints(value) >> 28 & 8u & (uints)(code > 0));
+    floats m = magnitude_of(value), zero = {0};
+    uints code = {0};
+    code = count_above(code, m, zero + 0.25f * scale);
+    code = count_above(code, m, zero + 0.75f * scale);
+    code = count_above(code, m, zero + 1.25f * scale);
+    code = count_above(code, m, zero + 1.75f * scale);
+    code = count_above(code, m, zero + 2.5f * scale);
+    code = count_above(code, m, zero + 3.5f * scale);
+    code = count_above(code, m, zero + 5.0f * scale);
+    code &= (uints)(m < all_floats(INFINITY));
+    return code | (as_uints(value) >> 28 & 8u & (uints)((ints)code > 0));
 }
 
 static inline floats f32_of_e2m1(uints code)
@@ -325,76 +250,87 @@ static inline floats f32_of_e2m1(uints code)
     return as_floats(choose(below(magnitude, 2), subnormal, normal) | (code & 8u) << 28);
 }
 
-/* The least power of two that is not below `value` (so that no element saturates); 1 for zero. */
-static inline uint8_t e8m0_above(float value)
+/* The least power of two that is not below a value (so that no element saturates), at most 2^127; 1 for zero. */
+static inline uints e8m0_above(floats value)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if (!(value > 0))
-        return 127;
-    if (bits < 0x00800000u) /* subnormal: 2^-127 is the least there is */
-        return bits > 0x00400000u;
-    uint32_t exponent = (bits >> 23) + ((bits & 0x7FFFFFu) != 0);
-    return (uint8_t)(exponent > 254 ? 254 : exponent);
+    uints bits = as_uints(value), one = (uints){0} + 1, exponent = (bits >> 23) - (uints)((ints)(bits & 0x7FFFFFu) > 0);
+    exponent = choose(below(exponent, 255), exponent, one * 254u);
+    uints subnormal = one & ~(uints)below(bits, 0x00400001u); /* 2^-127 is the least there is */
+    return choose(value > (floats){0}, choose(below(bits, 0x00800000u), subnormal, exponent), one * 127u);
 }
 
-static inline float f32_of_e8m0(uint8_t code)
+static inline floats f32_of_e8m0(uints code)
 {
-    return code == 0 ? 0x1p-127f : as_floats((uints){0} + ((uint32_t)code << 23))[0]; /* 255: infinity, as 2^128 is */
+    return as_floats(choose(below(code, 1), (uints){0} + 0x00400000u, code << 23)); /* 255: infinity, as 2^128 is */
 }
 
-static inline float scale_of(enum we_quant_mode mode, uint8_t code)
+static inline floats scales_of(enum we_quant_mode mode, uints codes)
 {
-    return mode == WE_QUANT_NVFP4 ? f32_of_e4m3((uints){0} + code)[0] : f32_of_e8m0(code);
+    return mode == WE_QUANT_NVFP4 ? f32_of_e4m3(codes) : f32_of_e8m0(codes);
 }
 
-static inline uint8_t quantize_small(enum we_quant_mode mode, const floats *w, uint32_t vectors, enum we_dtype dtype,
-                                     unsigned char *packed)
+/* The codes of the scales. */
+static inline uints quantize_small(struct batch *b, enum we_quant_mode mode, enum we_dtype dtype)
 {
-    floats largests = {0};
-    for (uint32_t i = 0; i < vectors; i++) {
-        floats m = as_floats(as_uints(w[i]) & 0x7FFFFFFFu);
-        largests = choose_floats(m > largests, m, largests);
+    float largest[LANES] = {0};
+    for (uint32_t g = 0; g < b->groups; g++) {
+        floats most = {0};
+        for (uint32_t i = 0; i < b->vectors; i++)
+            most = greater(magnitude_of(b->w[g * b->vectors + i]), most);
+        largest[g] = greatest(most);
     }
-    float largest = largests[0];
-    for (int k = 1; k < LANES; k++)
-        largest = largests[k] > largest ? largests[k] : largest;
-    bool e4m3 = mode == WE_QUANT_MXFP8;
-    float scale = round_one(largest / (e4m3 ? 448.0f : 6.0f), dtype);
-    uint8_t code = mode == WE_QUANT_NVFP4 ? (uint8_t)e4m3_of_f32((floats){0} + scale)[0] : e8m0_above(scale), q[LARGEST_GROUP];
-    scale = scale_of(mode, code);
-    for (uint32_t i = 0; i < vectors; i++) {
-        floats x = w[i] / scale;
-        bytes b = __builtin_convertvector(e4m3 ? e4m3_of_f32(x) : e2m1_of_f32(x), bytes);
-        memcpy(q + i * LANES, &b, sizeof b);
+    floats scales;
+    memcpy(&scales, largest, sizeof scales);
+    scales = round_to(scales / (mode == WE_QUANT_MXFP8 ? 448.0f : 6.0f), dtype);
+    uints codes = mode == WE_QUANT_NVFP4 ? e4m3_of_f32(scales) : e8m0_above(scales);
+    scales = scales_of(mode, codes);
+    floats inverses = 1.0f / scales; /* of powers of two, so exact */
+    if (mode == WE_QUANT_NVFP4)      /* a value over zero is infinite, and that gives 0 */
+        scales = choose_floats(scales > (floats){0}, scales, all_floats(INFINITY));
+    for (uint32_t g = 0; g < b->groups; g++) {
+        const floats *w = b->w + g * b->vectors;
+        uint8_t *q = b->q + g * b->vectors * LANES;
+        for (uint32_t i = 0; i < b->vectors; i++)
+            store_bytes(q + i * LANES, mode == WE_QUANT_MXFP8 ? e4m3_of_f32(w[i] * inverses[g]) : e2m1_steps(w[i], scales[g]));
     }
-    pack(q, e4m3 ? 8 : 4, (size_t)vectors * LANES, packed);
-    return code;
+    return codes;
 }
 
 /* ---- whole arrays ---- */
+
+/* The first lanes, as many as there are groups. */
+static inline void store_some(unsigned char *out, enum we_dtype dtype, size_t index, uint32_t count, floats v)
+{
+    unsigned char all[4 * LANES];
+    store(all, dtype, 0, v);
+    memcpy(out + index * we_dtype_size(dtype), all, count * we_dtype_size(dtype));
+}
 
 /* Called with constants, so that each type, mode and size of group gets loops of its own. */
 static inline void quantize_groups(struct we_quant quant, const unsigned char *values, enum we_dtype from, enum we_dtype to,
                                    size_t count, unsigned char *packed, unsigned char *scales, unsigned char *biases)
 {
-    size_t groups = count / quant.group_size, group_bytes = (size_t)quant.group_size / 8 * quant.bits;
-    uint32_t vectors = quant.group_size / LANES;
-    floats w[LARGEST_GROUP / LANES];
-    for (size_t g = 0; g < groups; g++, packed += group_bytes) {
-        for (uint32_t i = 0; i < vectors; i++) {
-            w[i] = load(values, from, g * quant.group_size + (size_t)i * LANES);
+    const size_t groups = count / quant.group_size;
+    struct batch b;
+    for (size_t g = 0; g < groups; g += b.groups) {
+        b.vectors = quant.group_size / LANES;
+        b.groups = groups - g < LANES ? (uint32_t)(groups - g) : LANES;
+        for (uint32_t i = 0; i < b.groups * b.vectors; i++) {
+            b.w[i] = load(values, from, g * quant.group_size + (size_t)i * LANES);
             if (from != to)
-                w[i] = round_to(w[i], to);
+                b.w[i] = round_to(b.w[i], to);
         }
-        if (quant.mode != WE_QUANT_AFFINE) {
-            scales[g] = quantize_small(quant.mode, w, vectors, to, packed);
-            continue;
+        if (quant.mode == WE_QUANT_AFFINE) {
+            floats scale, bias;
+            quantize_affine(&b, quant.bits, &scale, &bias);
+            store_some(scales, to, g, b.groups, scale);
+            store_some(biases, to, g, b.groups, bias);
+        } else {
+            uint8_t codes[LANES];
+            store_bytes(codes, quantize_small(&b, quant.mode, to));
+            memcpy(scales + g, codes, b.groups);
         }
-        float scale, bias;
-        quantize_affine(w, vectors, quant.bits, packed, &scale, &bias);
-        we_store_float(scales, to, g, scale);
-        we_store_float(biases, to, g, bias);
+        pack(b.q, quant.bits, (size_t)b.groups * quant.group_size, packed + g * quant.group_size / 8 * quant.bits);
     }
 }
 
@@ -423,24 +359,31 @@ static inline void dequantize_groups(struct we_quant quant, const unsigned char 
                                      const unsigned char *biases, enum we_dtype scale_dtype, size_t count,
                                      unsigned char *values, enum we_dtype to)
 {
-    size_t groups = count / quant.group_size, group_bytes = (size_t)quant.group_size / 8 * quant.bits;
-    uint32_t vectors = quant.group_size / LANES;
-    uint8_t q[LARGEST_GROUP];
-    for (size_t g = 0; g < groups; g++, packed += group_bytes) {
-        unpack(packed, quant.bits, quant.group_size, q);
-        bool affine = quant.mode == WE_QUANT_AFFINE;
-        float scale = affine ? we_load_float(scales, scale_dtype, g) : scale_of(quant.mode, scales[g]);
-        float bias = affine ? we_load_float(biases, scale_dtype, g) : 0;
-        for (uint32_t i = 0; i < vectors; i++) {
-            bytes b;
-            memcpy(&b, q + i * LANES, sizeof b);
-            uints code = __builtin_convertvector(b, uints);
-            floats v;
-            if (affine) /* mlx multiplies, then adds, each in the type of the scales */
-                v = round_to(__builtin_convertvector(code, floats) * scale, to) + bias;
-            else
-                v = (quant.mode == WE_QUANT_MXFP8 ? f32_of_e4m3(code) : f32_of_e2m1(code)) * scale;
-            store(values, to, g * quant.group_size + (size_t)i * LANES, v);
+    const bool affine = quant.mode == WE_QUANT_AFFINE;
+    const size_t groups = count / quant.group_size, size = affine ? we_dtype_size(scale_dtype) : 1;
+    const uint32_t vectors = quant.group_size / LANES;
+    uint8_t q[BATCH];
+    for (size_t g = 0; g < groups; g += LANES) {
+        const uint32_t n = groups - g < LANES ? (uint32_t)(groups - g) : LANES;
+        unsigned char some[4 * LANES] = {0};
+        memcpy(some, scales + g * size, n * size);
+        floats scale = affine ? load(some, scale_dtype, 0) : scales_of(quant.mode, load_bytes(some)), bias = {0};
+        if (affine) {
+            memcpy(some, biases + g * size, n * size);
+            bias = load(some, scale_dtype, 0);
+        }
+        unpack(packed + g * quant.group_size / 8 * quant.bits, quant.bits, (size_t)n * quant.group_size, q);
+        for (uint32_t k = 0; k < n; k++) {
+            const floats s = all_floats(scale[k]), b = all_floats(bias[k]);
+            for (size_t i = (size_t)k * vectors; i < (k + 1) * vectors; i++) {
+                const uints code = load_bytes(q + i * LANES);
+                floats v;
+                if (affine) /* mlx multiplies, then adds, each in the type of the scales */
+                    v = round_to(__builtin_convertvector(code, floats) * s, to) + b;
+                else
+                    v = (quant.mode == WE_QUANT_MXFP8 ? f32_of_e4m3(code) : f32_of_e2m1(code)) * s;
+                store(values, to, g * quant.group_size + i * LANES, v);
+            }
         }
     }
 }
@@ -450,7 +393,12 @@ static void dequantize(struct we_quant quant, const void *packed, const void *sc
 {
 #define DEQUANTIZE(mode, size)                                                                                                 \
     case (mode) << 8 | (size):                                                                                                 \
-        dequantize_groups((struct we_quant){mode, quant.bits, size}, packed, scales, biases, scale_dtype, count, values, to);  \
+        if (to == WE_BF16)                                                                                                     \
+            dequantize_groups((struct we_quant){mode, quant.bits, size}, packed, scales, biases, scale_dtype, count, values,   \
+                              WE_BF16);                                                                                        \
+        else                                                                                                                   \
+            dequantize_groups((struct we_quant){mode, quant.bits, size}, packed, scales, biases, scale_dtype, count, values,   \
+                              to);                                                                                             \
         break;
     switch ((uint32_t)quant.mode << 8 | quant.group_size) {
         FORMATS(DEQUANTIZE)
