@@ -27,7 +27,6 @@ struct event {
 };
 
 struct we_pool {
-    struct event start;    /* raised for each run, and to end */
     struct event finished; /* raised when the last worker is done with a run */
     struct event barrier;  /* raised when the last worker has arrived */
     alignas(64) atomic_uint running;
@@ -36,7 +35,9 @@ struct we_pool {
     void *context;
     bool ending;
     uint32_t threads, started;
+    uint32_t active; /* workers that take part in the run */
     struct we_pool_worker {
+        struct event start; /* raised for each run that the worker takes part in, and to end */
         struct we_pool *pool;
         uint32_t index;
         pthread_t thread;
@@ -115,8 +116,8 @@ static void *worker_main(void *argument)
     struct we_pool *pool = worker->pool;
     unsigned seen = 0;
     for (;;) {
-        event_wait(&pool->start, seen);
-        seen++; /* a run ends only after every worker has taken part, so none is missed */
+        event_wait(&worker->start, seen);
+        seen++; /* a run ends only after each of its workers has taken part, so none is missed */
         if (pool->ending)
             return NULL;
         pool->task(pool->context, worker->index);
@@ -134,20 +135,23 @@ we_status we_pool_new(uint32_t threads, struct we_pool **out, struct we_error *e
     if (pool == NULL)
         return we_error_memory(error, "the thread pool");
     memset(pool, 0, sizeof *pool);
-    pool->threads = threads;
-    event_init(&pool->start);
+    pool->threads = pool->active = threads;
     event_init(&pool->finished);
     event_init(&pool->barrier);
-    pool->workers = calloc(threads, sizeof *pool->workers);
+    pool->workers = aligned_alloc(64, threads * sizeof *pool->workers);
     if (pool->workers == NULL) {
         we_pool_free(pool);
         return we_error_memory(error, "the thread pool");
     }
+    memset(pool->workers, 0, threads * sizeof *pool->workers);
     for (uint32_t i = 1; i < threads; i++) {
         struct we_pool_worker *worker = &pool->workers[i];
-        *worker = (struct we_pool_worker){.pool = pool, .index = i};
+        worker->pool = pool;
+        worker->index = i;
+        event_init(&worker->start);
         int errnum = pthread_create(&worker->thread, NULL, worker_main, worker);
         if (errnum != 0) {
+            event_destroy(&worker->start);
             we_pool_free(pool);
             return we_error_errno(error, WE_IO_ERROR, errnum, "thread %u of %u cannot be started; use fewer with --threads", i + 1,
                                   threads);
@@ -163,10 +167,12 @@ void we_pool_free(struct we_pool *pool)
     if (pool == NULL)
         return;
     pool->ending = true;
-    event_raise(&pool->start);
-    for (uint32_t i = 0; i < pool->started; i++)
-        pthread_join(pool->workers[i + 1].thread, NULL);
-    event_destroy(&pool->start);
+    for (uint32_t i = 1; i <= pool->started; i++)
+        event_raise(&pool->workers[i].start);
+    for (uint32_t i = 1; i <= pool->started; i++) {
+        pthread_join(pool->workers[i].thread, NULL);
+        event_destroy(&pool->workers[i].start);
+    }
     event_destroy(&pool->finished);
     event_destroy(&pool->barrier);
     free(pool->workers);
@@ -178,13 +184,15 @@ uint32_t we_pool_threads(const struct we_pool *pool)
     return pool->threads;
 }
 
-void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context)
+void we_pool_run_on(struct we_pool *pool, uint32_t workers, we_pool_task *task, void *context)
 {
+    assert(workers >= 1 && workers <= pool->threads);
     unsigned idle = 0;
-    bool free_pool = atomic_compare_exchange_strong(&pool->running, &idle, pool->threads);
+    bool free_pool = atomic_compare_exchange_strong(&pool->running, &idle, workers);
     assert(free_pool && "a pool is run by one thread at a time, and by none of its tasks");
     (void)free_pool;
-    if (pool->threads == 1) {
+    pool->active = workers;
+    if (workers == 1) {
         task(context, 0);
         atomic_store(&pool->running, 0);
         return;
@@ -192,7 +200,8 @@ void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context)
     pool->task = task;
     pool->context = context;
     unsigned seen = atomic_load(&pool->finished.value);
-    event_raise(&pool->start);
+    for (uint32_t i = 1; i < workers; i++)
+        event_raise(&pool->workers[i].start);
     task(context, 0);
     if (atomic_fetch_sub(&pool->running, 1) == 1)
         event_raise(&pool->finished);
@@ -200,12 +209,17 @@ void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context)
         event_wait(&pool->finished, seen);
 }
 
+void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context)
+{
+    we_pool_run_on(pool, pool->threads, task, context);
+}
+
 uint32_t we_pool_arrive(struct we_pool *pool)
 {
     const unsigned ticket = atomic_load(&pool->barrier.value);
-    if (pool->threads == 1)
+    if (pool->active == 1)
         return ticket - 1; /* all have arrived */
-    if (atomic_fetch_add(&pool->arrived, 1) == pool->threads - 1) {
+    if (atomic_fetch_add(&pool->arrived, 1) == pool->active - 1) {
         atomic_store(&pool->arrived, 0);
         event_raise(&pool->barrier);
     }

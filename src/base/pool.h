@@ -16,8 +16,10 @@ uint32_t we_pool_threads(const struct we_pool *pool);
 /* Calls task(context, worker) once on each worker, worker in [0, threads), and returns when all have returned. */
 typedef void we_pool_task(void *context, uint32_t worker);
 void we_pool_run(struct we_pool *pool, we_pool_task *task, void *context);
+/* The same on workers [0, workers) only, from 1 to all; the others sleep on, and barriers wait for these. */
+void we_pool_run_on(struct we_pool *pool, uint32_t workers, we_pool_task *task, void *context);
 
-/* Inside a task: waits until every worker of the pool has come here. All must call it equally often. */
+/* Inside a task: waits until every worker that takes part has come here. All must call it equally often. */
 void we_pool_barrier(struct we_pool *pool);
 
 /* The barrier in parts, for a worker that has something else to do meanwhile: it arrives, and may ask whether all have

@@ -31,6 +31,16 @@ double we_clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+uint64_t we_thread_interruptions(void)
+{
+#if defined(RUSAGE_THREAD)
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw : 0;
+#else
+    return 0;
+#endif
+}
+
 uint64_t we_random_u64(void)
 {
     uint64_t value = 0;

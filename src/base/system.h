@@ -12,6 +12,9 @@ double we_clock(void);
 /* Processors that this process may use: its affinity mask and its control group's limit; at least 1. */
 uint32_t we_processor_count(void);
 
+/* How often the calling thread lost its processor to others while it had work; 0 where the system does not tell. */
+uint64_t we_thread_interruptions(void);
+
 /* Memory that can be had without swapping, in bytes, the control group's limit included; 0: unknown. */
 uint64_t we_memory_available(void);
 

@@ -90,6 +90,8 @@ const float *run_mode(struct machine *m, const struct part *parts, uint32_t coun
     struct we_batch batch = {tokens, rows, spans, count};
     struct we_error error = {0};
     uint64_t ticket = 0;
+    struct we_cpu_team *team = &m->executor->team; /* which changes no bit either */
+    team->active = team->kept = 1 + random_u32(&m->seed) % team->most;
     if (we_backend_cpu.submit(m->executor, &batch, &ticket, &error) != WE_OK)
         fail_msg("%s", error.message);
     struct we_batch_result result;

@@ -64,6 +64,23 @@ static void test_all_run(void **state)
     }
 }
 
+static void test_some_run(void **state)
+{
+    (void)state;
+    struct we_pool *pool = new_pool(MOST_THREADS);
+    struct visits v = {{0}};
+    uint32_t expected[MOST_THREADS] = {0};
+    uint64_t random = 7;
+    for (uint32_t run = 0; run < 400; run++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const uint32_t workers = 1 + (uint32_t)(random >> 40) % MOST_THREADS;
+        we_pool_run_on(pool, workers, visit, &v);
+        for (uint32_t i = 0; i < MOST_THREADS; i++)
+            assert_int_equal(v.counts[i], expected[i] += i < workers);
+    }
+    we_pool_free(pool);
+}
+
 /* ---- sums ---- */
 
 enum { VALUES = 100000 };
@@ -199,6 +216,14 @@ static void test_barriers(void **state)
         assert_memory_equal(r.values[r.rounds % 2], expected[r.rounds % 2], threads * sizeof(uint64_t));
         assert_int_equal(atomic_load(&r.early), 0);
         we_pool_free(r.pool);
+        /* the same by a part of a larger team */
+        struct ring part = {.pool = new_pool(threads + 1 + (uint32_t)n), .threads = threads, .rounds = r.rounds};
+        for (uint32_t i = 0; i < threads; i++)
+            part.values[0][i] = i + 1;
+        we_pool_run_on(part.pool, threads, turn_ring, &part);
+        assert_memory_equal(part.values[part.rounds % 2], expected[part.rounds % 2], threads * sizeof(uint64_t));
+        assert_int_equal(atomic_load(&part.early), 0);
+        we_pool_free(part.pool);
     }
 }
 
@@ -322,7 +347,7 @@ static void test_waiting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_run),  cmocka_unit_test(test_sums),    cmocka_unit_test(test_short_runs),
+        cmocka_unit_test(test_all_run),  cmocka_unit_test(test_some_run), cmocka_unit_test(test_sums),    cmocka_unit_test(test_short_runs),
         cmocka_unit_test(test_barriers), cmocka_unit_test(test_pools),   cmocka_unit_test(test_nested),
         cmocka_unit_test(test_idle),     cmocka_unit_test(test_waiting),
     };

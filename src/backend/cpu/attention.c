@@ -96,7 +96,8 @@ static struct plan make_plan(const struct we_cpu_worker *w, const struct we_cpu_
         most_chunks = j.num_chunks > most_chunks ? j.num_chunks : most_chunks;
         partials += partials_of(&j);
     }
-    const uint64_t whole = (pieces + e->threads - 1) / e->threads * most_chunks, fair = chunks / e->threads + 1;
+    const uint32_t workers = we_cpu_workers(w);
+    const uint64_t whole = (pieces + workers - 1) / workers * most_chunks, fair = chunks / workers + 1;
     plan.split = !tiles && 8 * whole > 9 * fair && partials * we_cpu_partial_floats(b->attention) <= e->num_partials;
     return plan;
 }

@@ -201,6 +201,7 @@ static we_status prepare(const struct we_load_options *options, struct we_execut
 {
     enum { MOST = 1 << 20 };
     *e = (struct we_executor){.options = *options, .threads = threads_of(options)};
+    we_cpu_team_init(&e->team, e->threads);
     e->kernels = we_cpu_kernels_select(options->isa, error);
     if (e->kernels == NULL)
         return error && error->status != WE_OK ? error->status : WE_UNSUPPORTED;
@@ -396,6 +397,29 @@ static we_status accept(struct we_executor *e, const struct we_batch *batch, str
     return WE_OK;
 }
 
+/* A batch, and what tells how many workers the next one gets. */
+static void walk_observed(void *context, uint32_t worker)
+{
+    struct we_executor *e = context;
+    we_cpu_walk(e, worker);
+    e->scratch[worker].interruptions = we_thread_interruptions();
+}
+
+static void walk_on_team(struct we_executor *e)
+{
+    const uint32_t workers = e->team.active;
+    uint64_t before = 0, after = 0;
+    for (uint32_t i = 0; i < workers; i++)
+        before += e->scratch[i].interruptions;
+    const double begin = we_clock();
+    const bool settled = we_cpu_all_settled(&e->residence);
+    we_pool_run_on(e->pool, workers, walk_observed, e);
+    for (uint32_t i = 0; i < workers; i++)
+        after += e->scratch[i].interruptions;
+    if (settled)
+        we_cpu_team_observe(&e->team, e->rows.count, we_clock() - begin, (uint32_t)(after - before));
+}
+
 static we_status submit(struct we_executor *e, const struct we_batch *batch, uint64_t *ticket, struct we_error *error)
 {
     if (e->pending)
@@ -409,7 +433,7 @@ static we_status submit(struct we_executor *e, const struct we_batch *batch, uin
         atomic_store_explicit(&e->shares[i].value, 0, memory_order_relaxed);
     const double begin = we_clock();
     e->residence.deadline = begin + settling(e);
-    we_pool_run(e->pool, we_cpu_walk, e);
+    walk_on_team(e);
     e->batch_seconds = we_clock() - begin;
     e->pending = true;
     e->ticket++;

@@ -5,6 +5,7 @@
 
 #include "backend/cpu/plan.h"
 #include "backend/cpu/residence.h"
+#include "backend/cpu/team.h"
 #include "base/pool.h"
 
 #include <stdalign.h>
@@ -64,6 +65,7 @@ struct we_cpu_scratch {
     uint8_t *tiles;                 /* (WE_CPU_TILES, tile_state_bytes) */
     uint8_t *tile_work;
     float *lora; /* (WE_CPU_PIECE_TOKENS, WE_CPU_LORA_RANK), with an adapter */
+    uint64_t interruptions; /* of its thread, up to the end of the last batch */
 };
 
 struct we_cpu_product;
@@ -96,6 +98,7 @@ struct we_executor {
     struct we_cpu_residence residence;
     double batch_seconds; /* that the last batch took */
     struct we_pool *pool;
+    struct we_cpu_team team; /* how many of them take part in a batch */
     uint32_t threads;
     void *allocations; /* everything below, as a list */
     uint8_t **pages;   /* (num_groups): (num_pages[g], page_values) of kv_dtype */
@@ -156,6 +159,12 @@ static inline uint32_t we_cpu_query_rows(const struct we_cpu_worker *w, const st
 {
     *first = w->pruned ? s->kept_first : s->first_row;
     return w->pruned ? s->num_logit_rows : s->num_rows;
+}
+
+/* The workers that take part in the batch. */
+static inline uint32_t we_cpu_workers(const struct we_cpu_worker *w)
+{
+    return w->executor->team.active;
 }
 
 /* The next piece of the phase, counted from 0. */

@@ -34,7 +34,7 @@ static struct cut cut_of(const struct we_cpu_worker *w, const struct head_produc
     struct cut cut = {.tokens = kernels->piece_tokens < WE_CPU_HEAD_TOKENS ? kernels->piece_tokens : WE_CPU_HEAD_TOKENS};
     cut.token_pieces = ceil_div(set->count, cut.tokens);
     const uint32_t rows = p->matrix->linear->rows, unit = kernels->unit_rows;
-    const uint32_t parts = ceil_div(w->executor->threads * PIECES_PER_WORKER, p->heads * cut.token_pieces);
+    const uint32_t parts = ceil_div(we_cpu_workers(w) * PIECES_PER_WORKER, p->heads * cut.token_pieces);
     cut.rows = ceil_div(ceil_div(rows, parts), unit) * unit;
     cut.row_pieces = ceil_div(rows, cut.rows);
     return cut;

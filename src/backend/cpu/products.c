@@ -40,12 +40,12 @@ static struct cut cut_product(const struct we_cpu_worker *w, const struct we_cpu
         size_t bytes = p->matrix->row_bytes + (p->matrix->linear->biases ? 2 : 1) * p->matrix->group_row_bytes;
         wanted = (uint32_t)(PIECE_BYTES / bytes);
     }
-    wanted = least(wanted, all_rows * cut.token_pieces / (w->executor->threads * PIECES_PER_WORKER));
+    wanted = least(wanted, all_rows * cut.token_pieces / (we_cpu_workers(w) * PIECES_PER_WORKER));
     wanted = least(wanted, WE_CPU_PIECE_VALUES / least(tokens, cut.tokens));
     cut.unit_rows = kernels->unit_rows; /* fewer leave a panel half empty */
     cut.units = ceil_div(rows, cut.unit_rows);
     cut.row_pieces = ceil_div(cut.units, wanted < cut.unit_rows ? 1 : wanted / cut.unit_rows);
-    const uint32_t even = ceil_div(cut.row_pieces, w->executor->threads) * w->executor->threads; /* as many for each worker */
+    const uint32_t even = ceil_div(cut.row_pieces, we_cpu_workers(w)) * we_cpu_workers(w); /* as many for each worker */
     cut.row_pieces = least(even, cut.units);
     return cut;
 }
@@ -131,7 +131,7 @@ static struct work work_of(const struct we_cpu_worker *w, const struct we_cpu_pr
 /* A worker's share of the pieces: neighbours, so that what memory is asked for in advance is the worker's own. */
 static uint32_t share_begin(const struct we_cpu_worker *w, const struct work *work, uint32_t worker)
 {
-    return (uint32_t)((uint64_t)work->pieces * worker / w->executor->threads);
+    return (uint32_t)((uint64_t)work->pieces * worker / we_cpu_workers(w));
 }
 
 static struct place first_place(const struct we_cpu_worker *w, const struct work *work)
@@ -163,8 +163,8 @@ void we_cpu_products(struct we_cpu_worker *w, const struct we_cpu_product *produ
     const struct work work = work_of(w, products, count);
     struct we_cpu_cursor *shares = e->shares + (size_t)(w->phase % WE_CPU_CURSORS) * e->threads;
     /* First the worker's own share, then what others have not begun. */
-    for (uint32_t i = 0; i < e->threads; i++) {
-        const uint32_t worker = (w->index + i) % e->threads;
+    for (uint32_t i = 0; i < we_cpu_workers(w); i++) {
+        const uint32_t worker = (w->index + i) % we_cpu_workers(w);
         const uint32_t begin = share_begin(w, &work, worker), pieces = share_begin(w, &work, worker + 1) - begin;
         if (atomic_load_explicit(&shares[worker].value, memory_order_relaxed) >= pieces)
             continue;
