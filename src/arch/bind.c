@@ -95,8 +95,23 @@ static const char *shape_text(char text[64], uint32_t count, uint32_t rows, uint
     return text;
 }
 
-/* Floats: (length), or with a count (count, length). */
-static we_status bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
+/* A vector has memory of its own, unless it is large: the part of a file that is mapped around it, up to 2 MB, stays in memory
+ * as long as it is read there, also when the weights beside it have moved elsewhere. */
+static we_status keep_vector(const struct we_arch_source *source, struct we_vector *vector, struct we_error *error)
+{
+    enum { MOST_BYTES = 256 * 1024 };
+    const size_t bytes = vector->length * we_dtype_size(vector->dtype);
+    if (bytes > MOST_BYTES)
+        return WE_OK;
+    void *own = we_arena_alloc(source->arena, bytes);
+    if (own == NULL)
+        return we_error_memory(error, "a vector of the model");
+    vector->data = memcpy(own, vector->data, bytes);
+    return WE_OK;
+}
+
+/* Floats: (length), or with a count (count, length). They stay in the file. */
+static we_status bind_floats(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
                              uint32_t length, struct we_vector *vector, struct we_error *error)
 {
     const struct we_tensor *tensor;
@@ -113,6 +128,24 @@ static we_status bind_vector(const struct we_arch_source *source, const char *mo
                             tensor->file, WE_STR_ARG(tensor->name), we_dtype_name(tensor->dtype));
     *vector = (struct we_vector){tensor->data, tensor->dtype, (count ? count : 1) * length};
     return WE_OK;
+}
+
+static we_status bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
+                             uint32_t length, struct we_vector *vector, struct we_error *error)
+{
+    we_status status = bind_floats(source, module, suffix, count, length, vector, error);
+    return status == WE_OK ? keep_vector(source, vector, error) : status;
+}
+
+we_status we_bind_array(const struct we_arch_source *source, const char *module, uint32_t rows, uint32_t in,
+                        struct we_linear *linear, struct we_error *error)
+{
+    if (module == NULL)
+        return we_error_memory(error, "the name of a module");
+    struct we_vector values = {0};
+    we_status status = bind_floats(source, module, "weight", rows, in, &values, error);
+    *linear = (struct we_linear){.data = values.data, .dtype = values.dtype, .rows = rows, .in = in, .name = module};
+    return status;
 }
 
 we_status we_bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
@@ -142,7 +175,7 @@ we_status we_bind_taps(const struct we_arch_source *source, const char *module, 
         return we_error_set(error, WE_UNSUPPORTED, "%s: tensor %.*s has the type %s, where F32, F16 or BF16 was expected",
                             tensor->file, WE_STR_ARG(tensor->name), we_dtype_name(tensor->dtype));
     *vector = (struct we_vector){tensor->data, tensor->dtype, count * length};
-    return WE_OK;
+    return keep_vector(source, vector, error);
 }
 
 bool we_bind_exists(const struct we_arch_source *source, const char *module, const char *suffix)

@@ -17,6 +17,10 @@ struct we_bindings {
 we_status we_bind_linear(const struct we_arch_source *source, const char *module, uint32_t count, uint32_t rows, uint32_t in,
                          bool bias, struct we_linear *linear, struct we_error *error);
 
+/* The same for floats (rows, in) that are never quantised, without a bias. */
+we_status we_bind_array(const struct we_arch_source *source, const char *module, uint32_t rows, uint32_t in,
+                        struct we_linear *linear, struct we_error *error);
+
 /* module.suffix (length), or with a count (count, length). */
 we_status we_bind_vector(const struct we_arch_source *source, const char *module, const char *suffix, uint32_t count,
                          uint32_t length, struct we_vector *vector, struct we_error *error);

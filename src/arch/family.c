@@ -138,12 +138,8 @@ void we_build_linear(struct we_build *b, const char *module, uint32_t rows, uint
 
 void we_build_array(struct we_build *b, const char *module, uint32_t rows, uint32_t in, struct we_linear *linear)
 {
-    if (b->status != WE_OK)
-        return;
-    const char *name = name_of(b, "", module);
-    struct we_vector values = {0};
-    b->status = we_bind_vector(b->source, name, "weight", rows, in, &values, b->error);
-    *linear = (struct we_linear){.data = values.data, .dtype = values.dtype, .rows = rows, .in = in, .name = name};
+    if (b->status == WE_OK)
+        b->status = we_bind_array(b->source, name_of(b, "", module), rows, in, linear, b->error);
 }
 
 void we_build_vector(struct we_build *b, const char *module, const char *name, uint32_t length, struct we_vector *vector)

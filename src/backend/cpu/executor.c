@@ -144,9 +144,12 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
     take_packed(e, sink, plan->hidden_forms, NULL, rows, plan->hidden.width, &e->x);
     take_packed(e, sink, plan->hidden_forms, NULL, kept, plan->hidden.width, &e->kept_x);
     take_packed(e, sink, plan->inner_forms, NULL, rows, plan->inner_in, &e->inner_x);
-    e->q = take(sink, times(rows, plan->q.stride), sizeof(float));
-    e->k = take(sink, times(rows, plan->k.stride), sizeof(float));
-    e->v = take(sink, times(rows, plan->v.stride), sizeof(float));
+    const uint64_t mixed = (uint64_t)plan->q.stride + plan->k.stride + plan->v.stride;
+    e->q = e->up = take(sink, times(rows, mixed > plan->up.stride ? mixed : plan->up.stride), sizeof(float));
+    if (e->q) {
+        e->k = e->q + rows * plan->q.stride;
+        e->v = e->k + rows * plan->k.stride;
+    }
     e->inner = take(sink, times(rows, plan->inner.stride), sizeof(float));
     e->gate = take(sink, plan->gate.width ? times(rows, plan->gate.stride) : 0, sizeof(float));
     e->slots = take(sink, times(o->num_slots, plan->slot_floats), sizeof(float));

@@ -111,6 +111,7 @@ struct we_executor {
     float *stream, *kept_stream;             /* hidden: the residual stream */
     struct we_cpu_packed x, kept_x, inner_x; /* the stream after a norm; what o_proj and down_proj read */
     float *q, *k, *v, *inner, *gate, *latent_q;
+    float *up; /* in the memory of q, k and v, which no feed-forward layer needs */
     float *slots;    /* (num_slots, slot_floats) */
     float *partials; /* (num_partials): results of single chunks of attention */
     uint64_t num_partials;

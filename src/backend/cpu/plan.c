@@ -322,7 +322,7 @@ static we_status plan_feed_forward(const struct we_load_options *options, struct
         want(plan, &b->gate, plan->hidden_forms);
     want(plan, &b->up, plan->hidden_forms);
     want(plan, &b->down, plan->inner_forms);
-    widen(&plan->inner, inner);
+    widen(&plan->up, inner);
     plan_inner(plan, inner);
     return WE_OK;
 }
@@ -670,7 +670,7 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
     plan->hidden.width = d->hidden_size;
     widen(&plan->normed, d->hidden_size);
     struct we_cpu_shape *shapes[] = {&plan->hidden,        &plan->q,      &plan->k,    &plan->v,        &plan->inner, &plan->expert_inner,
-                                     &plan->expert_stream, &plan->latent, &plan->gate, &plan->latent_q, &plan->normed};
+                                     &plan->expert_stream, &plan->latent, &plan->gate, &plan->latent_q, &plan->normed, &plan->up};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         shapes[i]->stride = stride_of(shapes[i]->width);
     return WE_OK;

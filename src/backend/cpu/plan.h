@@ -75,7 +75,7 @@ struct we_cpu_plan {
     uint32_t most_experts, most_top_k;                                                 /* 0: there is no mixture of experts */
     struct we_cpu_shape expert_inner, expert_stream;                                   /* stream: what experts read and give */
     struct we_cpu_shape latent;                 /* the same where it is not the stream itself */
-    struct we_cpu_shape hidden, q, k, v, inner; /* widest of each; inner: what o_proj and down_proj read */
+    struct we_cpu_shape hidden, q, k, v, inner, up; /* widest of each; inner: what o_proj reads; up: what down_proj reads */
     struct we_cpu_shape gate; /* of attention's outputs */
     size_t slot_floats;       /* of the state of one sequence; 0: there is none */
     struct we_cpu_shape latent_q, normed;       /* queries of latent attention; what is normed on its way into products */

@@ -133,6 +133,13 @@ static void release_rows(const void *data, size_t row_bytes, const struct we_lin
     }
 }
 
+static void release_matrix(const struct we_cpu_matrix *m, const struct we_linear *l)
+{
+    release_rows(l->data, m->row_bytes, l, 0, we_cpu_all_rows(m));
+    release_rows(l->scales, m->group_row_bytes, l, 0, we_cpu_all_rows(m));
+    release_rows(l->biases, m->group_row_bytes, l, 0, we_cpu_all_rows(m));
+}
+
 void we_cpu_settle(const struct we_cpu_residence *r, uint32_t piece)
 {
     const struct we_cpu_home *home = r->homes;
@@ -153,8 +160,8 @@ void we_cpu_settle(const struct we_cpu_residence *r, uint32_t piece)
         for (uint32_t row = first; row < end; row += lanes)
             r->kernels->make_strip(m, row, 0, l->in >> m->group_shift, home->place + row / lanes * strip_bytes);
     }
-    if (r->release)
-        release_rows(l->data, m->row_bytes, l, first, end);
+    if (r->release) /* those before too: a large page that reaches into this piece has brought them in again */
+        release_rows(l->data, m->row_bytes, l, l->block ? first : 0, end);
 }
 
 void we_cpu_settled(struct we_cpu_residence *r, uint32_t count)
@@ -167,12 +174,8 @@ void we_cpu_settled(struct we_cpu_residence *r, uint32_t count)
         if (end <= before || end > r->settled)
             continue;
         struct we_cpu_matrix *m = home->matrix;
-        if (r->release) {
-            const struct we_linear *l = m->linear; /* with the pages that pieces shared */
-            release_rows(l->data, m->row_bytes, l, 0, we_cpu_all_rows(m));
-            release_rows(l->scales, m->group_row_bytes, l, 0, we_cpu_all_rows(m));
-            release_rows(l->biases, m->group_row_bytes, l, 0, we_cpu_all_rows(m));
-        }
+        if (r->release)
+            release_matrix(m, m->linear); /* with the pages that pieces shared */
         if (home->linear.data)
             m->linear = &home->linear;
         else

@@ -361,7 +361,7 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
     we_cpu_pack(w, &packing, 1);
     struct we_cpu_product products[WE_CPU_MOST_PRODUCTS], second[WE_CPU_MOST_SETS];
     const bool gated = b->gate.linear != NULL;
-    uint32_t count = add_products(w, &packing, gated ? &b->gate : &b->up, e->inner, e->plan.inner.stride, products);
+    uint32_t count = add_products(w, &packing, gated ? &b->gate : &b->up, e->up, e->plan.up.stride, products);
     if (gated)
         add_products(w, &packing, &b->up, NULL, 0, second);
     for (uint32_t i = 0; i < count; i++) {
@@ -376,7 +376,7 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
     }
     we_cpu_products(w, products, count);
     end_phase_before_output(w, &b->down);
-    output_product(w, &b->down, step, e->inner, e->plan.inner.stride);
+    output_product(w, &b->down, step, e->up, e->plan.up.stride);
 }
 
 /* After a block of a step that is not direct: its norm, the sum of the step, and at last the stream. */
