@@ -11,7 +11,7 @@ export PROMPT
 WITH_PROMPT = 1
 endif
 
-.PHONY: run test bench command build install uninstall clean help
+.PHONY: run desktop test bench command build install uninstall clean help
 .SILENT:
 
 run: command
@@ -20,6 +20,15 @@ run: command
 	if [ -n "$(WITH_PROMPT)" ]; then exec $(COMMAND) run -m "$(MODEL)" --temp 0 -p "$$PROMPT"; \
 	elif [ -t 0 ] && [ -t 1 ]; then exec $(COMMAND) chat -m "$(MODEL)"; \
 	else exec $(COMMAND) run -m "$(MODEL)" --temp 0 -p "What can you help me with?"; fi
+
+# A build that was set up without GTK finds it now.
+desktop:
+	scripts/install-dependencies.sh desktop
+	scripts/build.sh cli/whisperengine
+	grep -q whisperengine-desktop build/build.ninja || meson setup --reconfigure build >/dev/null
+	scripts/build.sh desktop/whisperengine-desktop
+	scripts/fetch-default-model.sh $(COMMAND) $(DEFAULT_MODEL)
+	exec build/desktop/whisperengine-desktop
 
 test:
 	scripts/install-dependencies.sh test
@@ -60,6 +69,7 @@ clean:
 
 help:
 	echo "make run                   talk with a model (or PROMPT='...': one reply; MODEL=ORG/NAME: another one)"
+	echo "make desktop               the desktop application (GTK 4)"
 	echo "make test                  every test, also under the sanitizers, and the fuzzers"
 	echo "make bench                 load time, prefill and decode rate, memory (MODEL=ORG/NAME)"
 	echo "make install [PREFIX=DIR]  command, library, headers, pkg-config file; make uninstall removes them"

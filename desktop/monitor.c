@@ -52,7 +52,7 @@ static void post(struct we_monitor *monitor, const struct we_vitals *now, const 
     delivery->reading.processors = total > 0 ? (now->processors_busy - before->processors_busy) / total : -1;
     delivery->reading.own = seconds > 0 ? (now->own_seconds - before->own_seconds) / seconds : 0;
     g_atomic_ref_count_inc(&monitor->references);
-    g_idle_add_full(G_PRIORITY_DEFAULT_IDLE, deliver, delivery, free_delivery);
+    g_idle_add_full(G_PRIORITY_DEFAULT, deliver, delivery, free_delivery);
 }
 
 /* Waits for the next period; false: it is time to end. */
