@@ -184,6 +184,7 @@ static void set_accels(GtkApplication *gtk)
     set_accel(gtk, "win.new-chat", "<Control>n");
     set_accel(gtk, "win.clear-chat", "<Control>l");
     set_accel(gtk, "win.stop", "Escape");
+    set_accel(gtk, "win.search", "<Control>f");
     set_accel(gtk, "win.back", "<Alt>Left");
     set_accel(gtk, "win.show-help-overlay", "F1");
 }

@@ -423,6 +423,12 @@ void we_chat_view_open(WeChatView *view, int64_t id)
     g_signal_emit(view, changed_signal, 0);
 }
 
+void we_chat_view_refresh(WeChatView *view)
+{
+    reload(view);
+    g_signal_emit(view, changed_signal, 0);
+}
+
 void we_chat_view_open_at(WeChatView *view, int64_t id, int64_t message)
 {
     struct we_error error;

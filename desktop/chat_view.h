@@ -20,6 +20,8 @@ void we_chat_view_configure(WeChatView *view, struct we_configuration *configura
 void we_chat_view_open(WeChatView *view, int64_t id);
 /* The same, and scrolls to a message, on whichever branch it is. */
 void we_chat_view_open_at(WeChatView *view, int64_t id, int64_t message);
+/* The conversation was changed in the store. */
+void we_chat_view_refresh(WeChatView *view);
 int64_t we_chat_view_conversation(WeChatView *view);
 const char *we_chat_view_title(WeChatView *view); /* "" before it has one */
 /* The conversation that is being answered, which need not be the one that is shown; 0: none. */

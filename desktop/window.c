@@ -1,5 +1,6 @@
 #include "window.h"
 
+#include "conversation_files.h"
 #include "monitor.h"
 #include "sidebar.h"
 #include "status_bar.h"
@@ -8,6 +9,7 @@
 #include <glib/gi18n.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { DEFAULT_WIDTH = 1000, DEFAULT_HEIGHT = 700, LEAST_WIDTH = 360, LEAST_HEIGHT = 320, SIDEBAR_WIDTH = 260 };
 
@@ -19,7 +21,7 @@ struct _WeWindow {
     WeSidebar *sidebar;
     WeChatView *chat;
     WeStatusBar *status_bar;
-    GtkWidget *leaflet, *content, *toasts, *title;
+    GtkWidget *leaflet, *content, *toasts, *title, *chat_menu, *search_button, *side;
 };
 
 G_DEFINE_FINAL_TYPE(WeWindow, we_window, ADW_TYPE_APPLICATION_WINDOW)
@@ -39,6 +41,17 @@ static void update_title(WeWindow *window)
     adw_window_title_set_subtitle(ADW_WINDOW_TITLE(window->title), model ? model->name : "");
 }
 
+/* What can be done with the conversation that is shown. */
+static void update_menu(WeWindow *window)
+{
+    int64_t id = we_chat_view_conversation(window->chat);
+    gtk_widget_set_visible(window->chat_menu, id != 0);
+    if (id == 0)
+        return;
+    g_autoptr(GMenuModel) menu = we_conversation_menu(id);
+    gtk_menu_button_set_menu_model(GTK_MENU_BUTTON(window->chat_menu), menu);
+}
+
 static void update_actions(WeWindow *window)
 {
     GAction *stop = g_action_map_lookup_action(G_ACTION_MAP(window), "stop");
@@ -52,7 +65,14 @@ static void on_conversation_changed(WeWindow *window)
     we_sidebar_refresh(window->sidebar);
     we_sidebar_select(window->sidebar, we_chat_view_conversation(window->chat), we_chat_view_answering(window->chat));
     update_title(window);
+    update_menu(window);
     update_actions(window);
+}
+
+static void toast(WeWindow *window, const char *text)
+{
+    g_autofree char *escaped = g_markup_escape_text(text, -1);
+    adw_toast_overlay_add_toast(ADW_TOAST_OVERLAY(window->toasts), adw_toast_new(escaped));
 }
 
 static void on_chosen(WeWindow *window, gint64 conversation, gint64 message)
@@ -110,10 +130,23 @@ static void on_restore(GSimpleAction *action, GVariant *parameter, gpointer data
     we_chat_view_open(window->chat, id);
 }
 
+/* The title of a conversation; the caller's (g_free). */
+static char *title_of(WeWindow *window, int64_t id)
+{
+    struct we_arena arena = {0};
+    struct we_conversation *conversation;
+    struct we_error ignored;
+    bool ok = we_conversations_load(window->store, id, &arena, &conversation, &ignored) == WE_OK;
+    char *title = g_strdup(ok ? conversation->title : "");
+    we_arena_free(&arena);
+    return title;
+}
+
 /* Takes a conversation away; a toast offers to bring it back. */
-static void remove_conversation(WeWindow *window, int64_t id, const char *title)
+static void remove_conversation(WeWindow *window, int64_t id)
 {
     struct we_error error;
+    g_autofree char *title = title_of(window, id);
     if (we_chat_view_answering(window->chat) == id)
         we_chat_view_stop(window->chat);
     if (we_conversations_remove(window->store, id, &error) != WE_OK) {
@@ -126,11 +159,11 @@ static void remove_conversation(WeWindow *window, int64_t id, const char *title)
         on_conversation_changed(window);
     g_autofree char *name = g_markup_escape_text(title[0] ? title : _("New Chat"), -1);
     g_autofree char *text = g_strdup_printf(_("“%s” was deleted"), name);
-    AdwToast *toast = adw_toast_new(text);
-    adw_toast_set_button_label(toast, _("Undo"));
-    adw_toast_set_action_name(toast, "win.restore");
-    adw_toast_set_action_target(toast, "x", (gint64)id);
-    adw_toast_overlay_add_toast(ADW_TOAST_OVERLAY(window->toasts), toast);
+    AdwToast *undo = adw_toast_new(text);
+    adw_toast_set_button_label(undo, _("Undo"));
+    adw_toast_set_action_name(undo, "win.restore");
+    adw_toast_set_action_target(undo, "x", (gint64)id);
+    adw_toast_overlay_add_toast(ADW_TOAST_OVERLAY(window->toasts), undo);
 }
 
 static void on_clear_chat(GSimpleAction *action, GVariant *parameter, gpointer data)
@@ -138,9 +171,101 @@ static void on_clear_chat(GSimpleAction *action, GVariant *parameter, gpointer d
     (void)action;
     (void)parameter;
     WeWindow *window = data;
-    g_autofree char *title = g_strdup(we_chat_view_title(window->chat));
-    remove_conversation(window, we_chat_view_conversation(window->chat), title);
+    remove_conversation(window, we_chat_view_conversation(window->chat));
     we_chat_view_focus_composer(window->chat);
+}
+
+static void on_delete_chat(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    (void)action;
+    remove_conversation(WE_WINDOW(data), g_variant_get_int64(parameter));
+}
+
+static void on_search(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    (void)action;
+    (void)parameter;
+    WeWindow *window = data;
+    GtkSearchBar *bar = GTK_SEARCH_BAR(we_sidebar_search_bar(window->sidebar));
+    adw_leaflet_set_visible_child(ADW_LEAFLET(window->leaflet), window->side);
+    we_sidebar_set_searching(window->sidebar, !gtk_search_bar_get_search_mode(bar));
+}
+
+/* ---- renaming ---- */
+
+struct renaming {
+    WeWindow *window;
+    GtkWidget *entry;
+    int64_t id;
+};
+
+static void on_rename_response(struct renaming *renaming, const char *response)
+{
+    struct we_error error;
+    WeWindow *window = renaming->window;
+    if (strcmp(response, "rename") != 0)
+        return;
+    const char *title = gtk_editable_get_text(GTK_EDITABLE(renaming->entry));
+    if (we_conversations_rename(window->store, renaming->id, title, &error) != WE_OK)
+        we_tell(GTK_WIDGET(window), _("The conversation cannot be renamed"), error.message);
+    we_chat_view_refresh(window->chat);
+}
+
+static void free_renaming(gpointer data, GClosure *closure)
+{
+    (void)closure;
+    g_free(data);
+}
+
+static void on_rename_chat(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    (void)action;
+    struct renaming *renaming = g_new0(struct renaming, 1);
+    *renaming = (struct renaming){data, gtk_entry_new(), g_variant_get_int64(parameter)};
+    g_autofree char *title = title_of(renaming->window, renaming->id);
+    GtkWidget *dialog = adw_message_dialog_new(GTK_WINDOW(renaming->window), _("Rename the Chat"), NULL);
+    adw_message_dialog_add_responses(ADW_MESSAGE_DIALOG(dialog), "cancel", _("_Cancel"), "rename", _("_Rename"), NULL);
+    adw_message_dialog_set_response_appearance(ADW_MESSAGE_DIALOG(dialog), "rename", ADW_RESPONSE_SUGGESTED);
+    adw_message_dialog_set_default_response(ADW_MESSAGE_DIALOG(dialog), "rename");
+    adw_message_dialog_set_close_response(ADW_MESSAGE_DIALOG(dialog), "cancel");
+    gtk_editable_set_text(GTK_EDITABLE(renaming->entry), title);
+    gtk_entry_set_activates_default(GTK_ENTRY(renaming->entry), TRUE);
+    we_name(renaming->entry, _("Title"));
+    adw_message_dialog_set_extra_child(ADW_MESSAGE_DIALOG(dialog), renaming->entry);
+    g_signal_connect_data(dialog, "response", G_CALLBACK(on_rename_response), renaming, free_renaming, G_CONNECT_SWAPPED);
+    gtk_window_present(GTK_WINDOW(dialog));
+}
+
+/* ---- files ---- */
+
+static void on_file_done(gpointer context, we_status status, const char *text, int64_t conversation)
+{
+    WeWindow *window = context;
+    if (status != WE_OK) {
+        we_tell(GTK_WIDGET(window), _("That did not work"), text);
+        return;
+    }
+    toast(window, text);
+    if (conversation)
+        we_chat_view_open(window->chat, conversation);
+}
+
+static void on_export(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    WeWindow *window = data;
+    int64_t id = parameter ? g_variant_get_int64(parameter) : 0;
+    bool markdown = strcmp(g_action_get_name(G_ACTION(action)), "export-markdown") == 0;
+    g_autofree char *title = id ? title_of(window, id) : NULL;
+    we_conversation_ask_export(GTK_WINDOW(window), window->store, id, title, markdown ? WE_EXPORT_MARKDOWN : WE_EXPORT_JSON,
+                               on_file_done, window);
+}
+
+static void on_import(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    (void)action;
+    (void)parameter;
+    WeWindow *window = data;
+    we_conversation_ask_import(GTK_WINDOW(window), window->store, on_file_done, window);
 }
 
 /* ---- what is remembered ---- */
@@ -193,6 +318,8 @@ void we_window_shut_down(WeWindow *window)
 {
     remember(window);
     we_chat_view_shut_down(window->chat);
+    we_sidebar_shut_down(window->sidebar);
+    we_conversation_files_finish();
     g_clear_pointer(&window->monitor, we_monitor_free);
 }
 
@@ -209,8 +336,8 @@ static GMenuModel *main_menu(void)
 {
     GMenu *menu = g_menu_new();
     g_autoptr(GMenu) chat = g_menu_new(), program = g_menu_new();
-    g_menu_append(chat, _("_New Chat"), "win.new-chat");
-    g_menu_append(chat, _("_Delete Chat"), "win.clear-chat");
+    g_menu_append(chat, _("_Import Chats…"), "win.import");
+    g_menu_append(chat, _("_Export All Chats…"), "win.export-all");
     g_menu_append(program, _("_Keyboard Shortcuts"), "win.show-help-overlay");
     g_menu_append(program, _("_About WhisperEngine"), "app.about");
     g_menu_append_section(menu, NULL, G_MENU_MODEL(chat));
@@ -228,13 +355,22 @@ static GtkWidget *make_sidebar(WeWindow *window)
     GtkWidget *button = we_menu_button("open-menu-symbolic", _("Main menu"), menu);
     gtk_menu_button_set_primary(GTK_MENU_BUTTON(button), TRUE);
     adw_header_bar_pack_end(ADW_HEADER_BAR(header), button);
+    window->search_button = gtk_toggle_button_new();
+    gtk_button_set_icon_name(GTK_BUTTON(window->search_button), "edit-find-symbolic");
+    gtk_widget_set_tooltip_text(window->search_button, _("Search"));
+    we_name(window->search_button, _("Search"));
+    adw_header_bar_pack_end(ADW_HEADER_BAR(header), window->search_button);
     adw_header_bar_set_title_widget(ADW_HEADER_BAR(header), adw_window_title_new("WhisperEngine", ""));
     g_object_bind_property(window->leaflet, "folded", header, "show-end-title-buttons", G_BINDING_SYNC_CREATE);
     window->sidebar = WE_SIDEBAR(we_sidebar_new(window->store));
     g_signal_connect_swapped(window->sidebar, "chosen", G_CALLBACK(on_chosen), window);
+    g_signal_connect_swapped(window->sidebar, "failed", G_CALLBACK(toast), window);
+    g_object_bind_property(window->search_button, "active", we_sidebar_search_bar(window->sidebar), "search-mode-enabled",
+                           G_BINDING_BIDIRECTIONAL);
     gtk_box_append(GTK_BOX(box), header);
     gtk_box_append(GTK_BOX(box), GTK_WIDGET(window->sidebar));
     gtk_widget_set_size_request(box, SIDEBAR_WIDTH, -1);
+    window->side = box;
     return box;
 }
 
@@ -244,6 +380,8 @@ static GtkWidget *make_content(WeWindow *window)
     GtkWidget *back = we_icon_button("go-previous-symbolic", _("Conversations"));
     gtk_actionable_set_action_name(GTK_ACTIONABLE(back), "win.back");
     adw_header_bar_pack_start(ADW_HEADER_BAR(header), back);
+    window->chat_menu = we_menu_button("view-more-symbolic", _("This chat"), NULL);
+    adw_header_bar_pack_end(ADW_HEADER_BAR(header), window->chat_menu);
     window->title = adw_window_title_new("", "");
     adw_header_bar_set_title_widget(ADW_HEADER_BAR(header), window->title);
     g_object_bind_property(window->leaflet, "folded", header, "show-start-title-buttons", G_BINDING_SYNC_CREATE);
@@ -298,6 +436,13 @@ static void we_window_init(WeWindow *window)
     static const GActionEntry actions[] = {
         {.name = "new-chat", .activate = on_new_chat},
         {.name = "clear-chat", .activate = on_clear_chat},
+        {.name = "rename-chat", .activate = on_rename_chat, .parameter_type = "x"},
+        {.name = "delete-chat", .activate = on_delete_chat, .parameter_type = "x"},
+        {.name = "export-markdown", .activate = on_export, .parameter_type = "x"},
+        {.name = "export-json", .activate = on_export, .parameter_type = "x"},
+        {.name = "export-all", .activate = on_export},
+        {.name = "import", .activate = on_import},
+        {.name = "search", .activate = on_search},
         {.name = "restore", .activate = on_restore, .parameter_type = "x"},
         {.name = "stop", .activate = on_stop},
         {.name = "back", .activate = on_back},
