@@ -93,18 +93,18 @@ static bool copy_quantised(const struct origin *o, const struct we_weight *w, co
     return o->quantizer->cast(run->biases, from, groups, biases, w->dtype) && fits;
 }
 
-/* Plain values. */
-static bool make_plain(const struct origin *o, const struct we_weight *w, const struct run *run, unsigned char *out,
-                       unsigned char *scales, unsigned char *biases)
+/* Plain values, a whole number of groups. */
+static bool make_plain(const struct origin *o, const struct we_weight *w, const void *values, uint64_t count,
+                       unsigned char *out, unsigned char *scales, unsigned char *biases)
 {
     enum we_dtype from = o->source->tensor->dtype;
     if (w->quant.mode == WE_QUANT_NONE)
-        return o->quantizer->cast(run->data, from, run->count * w->in, out, w->dtype);
-    o->quantizer->quantize(w->quant, run->data, from, w->dtype, run->count * w->in, out, scales, biases);
+        return o->quantizer->cast(values, from, count, out, w->dtype);
+    o->quantizer->quantize(w->quant, values, from, w->dtype, count, out, scales, biases);
     if (w->dtype != WE_F16 || from == WE_F16 || w->quant.mode != WE_QUANT_AFFINE)
         return true;
     bool fits = true; /* a value that became infinite has made its scale so */
-    for (uint64_t i = 0; i < run->count * w->in / w->quant.group_size; i++)
+    for (uint64_t i = 0; i < count / w->quant.group_size; i++)
         fits = fits && isfinite(we_load_float(scales, w->dtype, i)) && isfinite(we_load_float(biases, w->dtype, i));
     return fits;
 }
@@ -116,16 +116,40 @@ static bool make_run(const struct origin *o, const struct we_weight *w, const st
         return dequantise(o, w, run, out);
     if (o->source->quant.mode != WE_QUANT_NONE)
         return copy_quantised(o, w, run, out, scales, biases);
-    return make_plain(o, w, run, out, scales, biases);
+    return make_plain(o, w, run->data, run->count * w->in, out, scales, biases);
+}
+
+/* Rows whose values are computed, in parts that fit into the cache. */
+static bool make_computed(const struct origin *o, const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out,
+                          unsigned char *scales, unsigned char *biases)
+{
+    enum { PART = 2048 }; /* values, a whole number of groups */
+    unsigned char values[PART * 4];
+    const uint64_t bits = w->quant.mode == WE_QUANT_NONE ? 8 * we_dtype_size(w->dtype) : w->quant.bits;
+    const uint64_t size = w->quant.mode == WE_QUANT_AFFINE ? we_dtype_size(w->dtype) : 1;
+    bool fits = true;
+    for (uint64_t row = 0; row < count; row++)
+        for (uint64_t column = 0, n; column < w->in; column += n) {
+            n = w->in - column < PART ? w->in - column : PART;
+            const uint64_t at = row * w->in + column, group = scales ? at / w->quant.group_size : 0;
+            we_remade_values(o->weight, first + row, column, n, values);
+            fits = make_plain(o, w, values, n, out + at * bits / 8, scales ? scales + group * size : NULL,
+                              biases ? biases + group * size : NULL) &&
+                   fits;
+        }
+    return fits;
 }
 
 static bool make_rows(const struct we_weight *w, uint64_t first, uint64_t count, unsigned char *out, unsigned char *scales,
                       unsigned char *biases)
 {
+    const struct origin *o = w->from;
     bool fits = true;
+    if (o->weight && we_remade_is_made(o->weight))
+        return make_computed(o, w, first, count, out, scales, biases);
     for (uint64_t done = 0; done < count;) {
-        const struct run run = find_run(w->from, w, first + done, count - done);
-        fits = make_run(w->from, w, &run, out + done * we_weight_row_bytes(w),
+        const struct run run = find_run(o, w, first + done, count - done);
+        fits = make_run(o, w, &run, out + done * we_weight_row_bytes(w),
                         scales ? scales + done * we_weight_scale_row_bytes(w) : NULL,
                         biases ? biases + done * we_weight_bias_row_bytes(w) : NULL) &&
                fits;
@@ -146,8 +170,9 @@ static void release_part(const struct origin *o, const struct we_tensor *tensor,
 static void release_rows(const struct we_weight *w, uint64_t first, uint64_t count)
 {
     const struct origin *o = w->from;
-    const uint64_t row_bytes = source_row_bytes(o->source, w->in);
-    for (uint64_t done = 0, n; done < count; done += n) {
+    const bool turned = o->weight && o->weight->turned; /* each row is made of many: they are released at the end */
+    const uint64_t row_bytes = o->weight ? o->weight->row_bytes : source_row_bytes(o->source, w->in);
+    for (uint64_t done = 0, n; done < count && !turned; done += n) {
         n = count - done;
         const unsigned char *data = find_part(o->source->tensor, o->weight, row_bytes, first + done, &n);
         we_safetensors_release(o->set, data, n * row_bytes);

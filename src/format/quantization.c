@@ -64,7 +64,6 @@ static const struct {
     {"gptq", "; mlx_lm.convert makes one of those with 4 bits and no g_idx"},
     {"compressed-tensors", ", or convert the unquantised model with mlx_lm.convert -q"},
     {"modelopt", ", or convert the unquantised model with mlx_lm.convert -q --q-mode nvfp4"},
-    {"fp8", ", or convert the unquantised model with mlx_lm.convert -q --q-mode mxfp8"},
     {"bitnet", ""},
 };
 
@@ -97,6 +96,8 @@ we_status we_quantization_parse(const struct we_config *config, struct we_quanti
     const struct we_json *method = we_json_get(block, "quant_method");
     if (method == NULL && we_json_get(block, "group_size") && we_json_get(block, "bits"))
         return parse_block(block, config->where, quantization, error); /* MLX's own block under the other name */
+    if (method && method->kind == WE_JSON_STRING && we_str_equal_c(method->string, "fp8"))
+        return WE_OK; /* float8 with factors for its blocks becomes bfloat16 (remake.h) */
     struct we_str name = method && method->kind == WE_JSON_STRING ? method->string : we_str_c("unknown");
     enum we_quant_mode mode;
     if (we_quant_mode_from_name(name, &mode) && mode != WE_QUANT_AFFINE) { /* MLX's own layout, named after its mode */

@@ -1,4 +1,4 @@
-#include "format/remake.h"
+#include "format/remake_plan.h"
 
 #include "format/safetensors_set.h"
 
@@ -6,18 +6,6 @@
 #include <stdlib.h>
 
 enum { LONGEST_NAME = 300, ALIGNMENT = 64 };
-
-struct planner {
-    const struct we_safetensors *files;
-    struct we_str model_type;
-    struct we_arena *arena;
-    struct we_remake *remake;
-    struct we_tensor *tensors; /* (count): those that stand as they are, under their new names */
-    size_t count;
-    bool changed;
-    bool raw; /* of the families with states: the checkpoint is in the form that it was trained in */
-    struct we_error *error;
-};
 
 const struct we_remade *we_remake_find(const struct we_remake *remake, struct we_str name)
 {
@@ -39,13 +27,13 @@ uint64_t we_remade_rows(const struct we_remade *r, uint64_t first, uint64_t coun
 
 /* ---- building ---- */
 
-static bool is(const struct planner *p, const char *model_type)
+static bool is(const struct we_remake_planner *p, const char *model_type)
 {
     return we_str_equal_c(p->model_type, model_type);
 }
 
 /* BEFORE and AFTER, joined, in the arena. */
-static we_status make_name(struct planner *p, struct we_str before, const char *after, struct we_str *name)
+static we_status make_name(struct we_remake_planner *p, struct we_str before, const char *after, struct we_str *name)
 {
     char text[LONGEST_NAME];
     int n = snprintf(text, sizeof text, "%.*s%s", (int)before.length, before.data, after);
@@ -55,7 +43,7 @@ static we_status make_name(struct planner *p, struct we_str before, const char *
     return name->data ? WE_OK : we_error_memory(p->error, "the names of tensors");
 }
 
-static we_status add_remade(struct planner *p, const struct we_remade *remade)
+we_status we_remake_add(struct we_remake_planner *p, const struct we_remade *remade)
 {
     struct we_remake *r = p->remake;
     if (r->count == r->capacity) {
@@ -72,7 +60,7 @@ static we_status add_remade(struct planner *p, const struct we_remade *remade)
     return WE_OK;
 }
 
-static we_status rename_tensor(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after)
+static we_status rename_tensor(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before, const char *after)
 {
     p->changed = true;
     p->tensors[p->count] = *t;
@@ -103,7 +91,7 @@ static bool split_name(struct we_str name, struct we_str *before, uint32_t *numb
     return true;
 }
 
-static we_status stacked_name(struct planner *p, struct we_str before, struct we_str after, struct we_str *name)
+static we_status stacked_name(struct we_remake_planner *p, struct we_str before, struct we_str after, struct we_str *name)
 {
     static const char *const names[][2] = {
         {"w1.", "gate_proj."}, {"w2.", "down_proj."}, {"w3.", "up_proj."}, {"up_proj.", "fc1."}, {"down_proj.", "fc2."}};
@@ -123,7 +111,7 @@ static we_status stacked_name(struct planner *p, struct we_str before, struct we
 }
 
 /* Counts the pieces of each (fill false), then takes them. */
-static we_status stack_tensor(struct planner *p, const struct we_tensor *t, struct we_str before, uint32_t number,
+static we_status stack_tensor(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before, uint32_t number,
                               struct we_str after, bool fill)
 {
     struct we_str name;
@@ -133,7 +121,7 @@ static we_status stack_tensor(struct planner *p, const struct we_tensor *t, stru
     struct we_remade *r = (struct we_remade *)we_remake_find(p->remake, name);
     p->changed = true;
     if (!fill && r == NULL)
-        return add_remade(p, &(struct we_remade){.name = name, .count = 1});
+        return we_remake_add(p, &(struct we_remade){.name = name, .count = 1});
     if (!fill) {
         r->count++;
         return WE_OK;
@@ -150,7 +138,7 @@ static we_status stack_tensor(struct planner *p, const struct we_tensor *t, stru
     return WE_OK;
 }
 
-static we_status finish_stack(struct planner *p, struct we_remade *r)
+static we_status finish_stack(struct we_remake_planner *p, struct we_remade *r)
 {
     const struct we_tensor *first = r->pieces[0];
     struct we_tensor *out = &p->tensors[p->count++];
@@ -187,7 +175,7 @@ static we_status finish_stack(struct planner *p, struct we_remade *r)
 
 enum halves { ONE_AFTER_THE_OTHER, IN_TURN };
 
-static we_status wrong_form(struct planner *p, const struct we_tensor *t, const char *expected)
+static we_status wrong_form(struct we_remake_planner *p, const struct we_tensor *t, const char *expected)
 {
     char shape[128];
     return we_error_set(p->error, WE_INVALID_FORMAT, "%s: tensor '%.*s' is %s %s, where %s was expected", t->file,
@@ -195,7 +183,7 @@ static we_status wrong_form(struct planner *p, const struct we_tensor *t, const 
 }
 
 /* `t` has the form of the new tensors already, but for its second dimension, which is twice theirs. */
-static we_status split_tensor(struct planner *p, const struct we_tensor *original, const struct we_tensor *t,
+static we_status split_tensor(struct we_remake_planner *p, const struct we_tensor *original, const struct we_tensor *t,
                               enum halves halves, struct we_str before, const char *const after[2])
 {
     if (t->num_dims != 3 || t->shape[1] % 2 || t->shape[0] == 0 || t->shape[1] == 0 || t->shape[2] == 0)
@@ -220,7 +208,7 @@ static we_status split_tensor(struct planner *p, const struct we_tensor *origina
             return we_error_memory(p->error, "the list of tensors");
         r.pieces[0] = original;
         if (status == WE_OK)
-            status = add_remade(p, &r);
+            status = we_remake_add(p, &r);
         if (status != WE_OK)
             return status;
     }
@@ -228,7 +216,7 @@ static we_status split_tensor(struct planner *p, const struct we_tensor *origina
 }
 
 /* Biases (experts, 2 * rows) of projections whose rows stand in turn: few bytes, so they are copied. */
-static we_status split_biases(struct planner *p, const struct we_tensor *t, struct we_str before)
+static we_status split_biases(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before)
 {
     static const char *const after[2] = {"gate_proj.bias", "up_proj.bias"};
     const size_t size = we_dtype_size(t->dtype), count = t->size / (2 * size + !size);
@@ -259,7 +247,7 @@ static bool cut_end(struct we_str name, const char *end, struct we_str *before)
     return before->length != name.length;
 }
 
-static we_status pack_blocks(struct planner *p, const struct we_tensor *t, struct we_tensor *packed)
+static we_status pack_blocks(struct we_remake_planner *p, const struct we_tensor *t, struct we_tensor *packed)
 {
     if (t->dtype != WE_U8 || t->num_dims != 4 || t->shape[3] != 16)
         return wrong_form(p, t, "U8 (experts, rows, groups, 16)");
@@ -271,7 +259,7 @@ static we_status pack_blocks(struct planner *p, const struct we_tensor *t, struc
     return WE_OK;
 }
 
-static we_status remake_gpt_oss(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_gpt_oss(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     static const char *const weights[2] = {"gate_proj.weight", "up_proj.weight"}, *const scales[2] = {"gate_proj.scales",
                                                                                                       "up_proj.scales"};
@@ -301,7 +289,7 @@ static we_status remake_gpt_oss(struct planner *p, const struct we_tensor *t, bo
 
 /* ---- other families ---- */
 
-static we_status remake_granitemoe(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_granitemoe(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     static const char *const halves[2] = {"switch_mlp.gate_proj.weight", "switch_mlp.up_proj.weight"};
     struct we_str before;
@@ -320,7 +308,7 @@ static bool is_raw_conv(const struct we_tensor *t, const char *end)
     return we_str_ends_with(t->name, we_str_c(end)) && t->num_dims == 3 && t->shape[1] == 1 && t->shape[2] > 1;
 }
 
-static we_status turn_conv(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after)
+static we_status turn_conv(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before, const char *after)
 {
     struct we_tensor turned = *t;
     turned.shape[1] = t->shape[2];
@@ -328,7 +316,7 @@ static we_status turn_conv(struct planner *p, const struct we_tensor *t, struct 
     return rename_tensor(p, &turned, before, after);
 }
 
-static we_status remake_lfm2(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_lfm2(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     static const char *const names[][2] = {
         {"w1.weight", "gate_proj.weight"}, {"w2.weight", "down_proj.weight"}, {"w3.weight", "up_proj.weight"}};
@@ -343,7 +331,7 @@ static we_status remake_lfm2(struct planner *p, const struct we_tensor *t, bool 
     return WE_OK;
 }
 
-static we_status remake_bailing(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_bailing(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     struct we_str before;
     *done = true;
@@ -356,7 +344,7 @@ static we_status remake_bailing(struct planner *p, const struct we_tensor *t, bo
 }
 
 /* Text and images: the text part has had several prefixes, MLX's is language_model. before that of a model of text. */
-static we_status remake_mistral3(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_mistral3(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     static const char theirs[] = "model.language_model.", ours[] = "language_model.";
     const bool nested = we_str_starts_with(t->name, we_str_c(theirs));
@@ -384,7 +372,7 @@ static bool is_centred_norm(struct we_str name)
     return false;
 }
 
-static we_status add_one(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after)
+static we_status add_one(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before, const char *after)
 {
     struct we_tensor shifted = *t;
     const size_t size = we_dtype_size(t->dtype);
@@ -398,7 +386,8 @@ static we_status add_one(struct planner *p, const struct we_tensor *t, struct we
 }
 
 /* Convolutions and norms; `before` and `after` make the name. */
-static we_status remake_delta(struct planner *p, const struct we_tensor *t, struct we_str before, const char *after, bool *done)
+static we_status remake_delta(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before, const char *after,
+                              bool *done)
 {
     *done = true;
     if (is_raw_conv(t, "conv1d.weight"))
@@ -409,14 +398,14 @@ static we_status remake_delta(struct planner *p, const struct we_tensor *t, stru
     return WE_OK;
 }
 
-static we_status remake_qwen3_next(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_qwen3_next(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     *done = false;
     return p->raw ? remake_delta(p, t, t->name, "", done) : WE_OK;
 }
 
 /* Its experts hold gate and up in one tensor, and its names begin otherwise. */
-static we_status remake_qwen3_5(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_qwen3_5(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     static const char theirs[] = "model.language_model.", ours[] = "language_model.";
     static const char *const halves[2] = {"switch_mlp.gate_proj.weight", "switch_mlp.up_proj.weight"};
@@ -438,14 +427,15 @@ static we_status remake_qwen3_5(struct planner *p, const struct we_tensor *t, bo
     return status;
 }
 
-static we_status remake_nemotron_h(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_nemotron_h(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     *done = is_raw_conv(t, "conv1d.weight");
     return *done ? turn_conv(p, t, t->name, "") : WE_OK;
 }
 
 /* The rows of the first half, then those of the second, of (2 * rows, columns). */
-static we_status split_rows(struct planner *p, const struct we_tensor *t, struct we_str before, const char *const after[2])
+static we_status split_rows(struct we_remake_planner *p, const struct we_tensor *t, struct we_str before,
+                            const char *const after[2])
 {
     if (t->num_dims != 2 || t->shape[0] % 2)
         return wrong_form(p, t, "(twice the rows, columns)");
@@ -462,7 +452,7 @@ static we_status split_rows(struct planner *p, const struct we_tensor *t, struct
 }
 
 /* Without experts its feed-forward is what stands under shared_mlp. */
-static we_status remake_granitemoehybrid(struct planner *p, const struct we_tensor *t, bool *done)
+static we_status remake_granitemoehybrid(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
 {
     static const char *const halves[2] = {"mlp.gate_proj.weight", "mlp.up_proj.weight"};
     struct we_str before;
@@ -478,7 +468,7 @@ static we_status remake_granitemoehybrid(struct planner *p, const struct we_tens
 
 /* What their classes look at: whether experts stand by themselves, whether a convolution has the other form, whether there are
  * experts. */
-static bool is_raw(const struct planner *p, const struct we_config *config)
+static bool is_raw(const struct we_remake_planner *p, const struct we_config *config)
 {
     uint32_t experts = 0;
     if (is(p, "granitemoehybrid"))
@@ -495,7 +485,7 @@ static bool is_raw(const struct planner *p, const struct we_config *config)
 }
 
 /* Tensors of layers that predict further tokens, and of images: their experts are not put together. */
-static bool is_dropped(const struct planner *p, struct we_str name)
+static bool is_dropped(const struct we_remake_planner *p, struct we_str name)
 {
     const bool qwen = is(p, "qwen3_5") || is(p, "qwen3_5_moe") || (is(p, "qwen3_next") && p->raw);
     if (is(p, "nemotron_h"))
@@ -505,7 +495,7 @@ static bool is_dropped(const struct planner *p, struct we_str name)
                                               we_str_starts_with(name, we_str_c("model.visual")))));
 }
 
-typedef we_status remake_fn(struct planner *p, const struct we_tensor *t, bool *done);
+typedef we_status remake_fn(struct we_remake_planner *p, const struct we_tensor *t, bool *done);
 
 static const struct {
     const char *model_type;
@@ -518,7 +508,7 @@ static const struct {
 
 /* ---- all tensors ---- */
 
-static we_status go_through(struct planner *p, remake_fn *remake, bool fill)
+static we_status go_through(struct we_remake_planner *p, remake_fn *remake, bool fill)
 {
     struct we_str before, after;
     uint32_t number;
@@ -526,7 +516,7 @@ static we_status go_through(struct planner *p, remake_fn *remake, bool fill)
     for (size_t i = 0; i < we_safetensors_count(p->files) && status == WE_OK; i++) {
         const struct we_tensor *t = we_safetensors_at(p->files, i);
         bool done = false;
-        if (is_dropped(p, t->name)) {
+        if (is_dropped(p, t->name) || we_remake_is_factor(p->files, t->name)) {
             p->changed = true;
             continue;
         }
@@ -548,7 +538,7 @@ we_status we_remake_plan(const struct we_safetensors *files, const struct we_con
                          struct we_remake *remake, struct we_error *error)
 {
     *remake = (struct we_remake){0};
-    struct planner p = {.files = files, .arena = arena, .remake = remake, .error = error};
+    struct we_remake_planner p = {.files = files, .config = config, .arena = arena, .remake = remake, .error = error};
     const struct we_json *type = we_json_get(config->json, "model_type");
     p.model_type = type && type->kind == WE_JSON_STRING ? type->string : we_str_c("");
     remake_fn *family = NULL;
@@ -564,6 +554,10 @@ we_status we_remake_plan(const struct we_safetensors *files, const struct we_con
         status = go_through(&p, family, true);
     for (size_t i = 0; i < stacks && status == WE_OK; i++)
         status = finish_stack(&p, &remake->list[i]);
+    if (status == WE_OK)
+        status = we_remake_float8(&p);
+    if (status == WE_OK)
+        status = we_remake_latent(&p);
     return status == WE_OK && p.changed ? we_safetensors_view(p.tensors, p.count, &remake->view, error) : status;
 }
 
@@ -591,32 +585,46 @@ static size_t padded(uint64_t bytes)
     return (size_t)(bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static void copy_rows(const struct we_remade *r, const struct we_tensor *tensor, unsigned char *to)
+{
+    const uint64_t columns = tensor->num_dims ? tensor->shape[tensor->num_dims - 1] : 1;
+    const uint64_t rows = columns ? tensor->size / we_dtype_size(tensor->dtype) / columns : 0;
+    const unsigned char *data;
+    for (uint64_t at = 0, n; at < rows; at += n) {
+        n = 1;
+        if (we_remade_is_made(r)) {
+            we_remade_values(r, at, 0, columns, to);
+            to += columns * we_dtype_size(tensor->dtype);
+        } else {
+            n = we_remade_rows(r, at, rows - at, &data);
+            memcpy(to, data, (size_t)(n * r->row_bytes));
+            to += n * r->row_bytes;
+        }
+    }
+}
+
 /* Into one piece of memory that the view owns. */
 static we_status copy_remade(const struct we_remake *remake, struct we_safetensors *view, struct we_error *error)
 {
     uint64_t bytes = ALIGNMENT;
     for (size_t i = 0; i < remake->count; i++) {
-        const struct we_remade *r = &remake->list[i];
-        bytes += padded(r->count * r->piece_rows * r->row_bytes);
+        const struct we_tensor *tensor = we_safetensors_find(view, remake->list[i].name);
+        bytes += tensor ? padded(tensor->size) : 0;
     }
     if (bytes > SIZE_MAX || (view->made = malloc((size_t)bytes)) == NULL)
         return we_error_set(error, WE_OUT_OF_MEMORY,
-                            "the model's experts do not stand together in its files, and %.1f GB of memory to put them so are "
+                            "weights of the model have another form in its files, and %.1f GB of memory to put them so are "
                             "missing; 'whisperengine convert' makes a model that needs no such memory",
                             (double)bytes / 1e9);
     unsigned char *to = view->made;
     to += (ALIGNMENT - (uintptr_t)to % ALIGNMENT) % ALIGNMENT;
     for (size_t i = 0; i < remake->count; i++) {
-        const struct we_remade *r = &remake->list[i];
-        const uint64_t rows = r->count * r->piece_rows;
-        struct we_tensor *tensor = (struct we_tensor *)we_safetensors_find(view, r->name);
-        const unsigned char *data;
+        struct we_tensor *tensor = (struct we_tensor *)we_safetensors_find(view, remake->list[i].name);
+        if (tensor == NULL) /* it was made into others */
+            continue;
         tensor->data = to;
-        for (uint64_t at = 0, n; at < rows; at += n) {
-            n = we_remade_rows(r, at, rows - at, &data);
-            memcpy(to + at * r->row_bytes, data, (size_t)(n * r->row_bytes));
-        }
-        to += padded(rows * r->row_bytes);
+        copy_rows(&remake->list[i], tensor, to);
+        to += padded(tensor->size);
     }
     return WE_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "format/model_config.h"
 #include "format/safetensors.h"
+#include "tensor/quantize.h"
 
 /* A tensor whose rows do not stand one after the other in the files. */
 struct we_remade {
@@ -15,6 +16,12 @@ struct we_remade {
     uint32_t count;
     uint64_t piece_rows, row_bytes; /* rows that each piece gives; a row is the last dimension */
     uint64_t block, stride, first;  /* of a piece: `block` rows from `first` on, of every `stride` */
+
+    /* What follows is of those whose values are computed (we_remade_is_made). */
+    const struct we_tensor **scales;    /* (count), of float8 pieces: one factor, or one for each block; or NULL */
+    uint32_t block_rows, block_columns; /* of a block */
+    uint32_t turned;                    /* rows and columns are exchanged: as many rows of a piece as there are columns; else 0 */
+    const struct we_quantizer *quantizer;
 };
 
 struct we_remake {
@@ -32,6 +39,13 @@ void we_remake_config(struct we_config *config);
 const struct we_remade *we_remake_find(const struct we_remake *remake, struct we_str name);
 /* Rows from `first` on that lie in one piece: their number, 1 to `count`, and where they are. */
 uint64_t we_remade_rows(const struct we_remade *remade, uint64_t first, uint64_t count, const unsigned char **data);
+
+static inline bool we_remade_is_made(const struct we_remade *remade)
+{
+    return remade->scales || remade->turned;
+}
+/* (count) values of a row, from `column` on, of the type that the view says. */
+void we_remade_values(const struct we_remade *remade, uint64_t row, uint64_t column, uint64_t count, void *out);
 
 /* The weights of a directory as MLX has them, with the data: what is remade is copied into memory. Without `copy` its data must
  * not be read: for those who only look at the shapes. */

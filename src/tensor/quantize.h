@@ -23,6 +23,9 @@ struct we_quantizer {
     /* (count) values of `bits` (2, 3, 4, 5, 6, 8), one in each byte, into a packed row; count is a multiple of 8. */
     void (*pack)(const uint8_t *values, uint32_t bits, size_t count, void *packed);
 
+    /* Values of 4 bits of exponent and 3 of mantissa times `factor`, in bfloat16. */
+    void (*scale_e4m3)(const void *codes, float factor, size_t count, void *out);
+
     /* From one type of floats to another (or the same); false if a finite value became infinite. */
     bool (*cast)(const void *values, enum we_dtype from, size_t count, void *out, enum we_dtype to);
 };

@@ -405,5 +405,29 @@ static void dequantize(struct we_quant quant, const void *packed, const void *sc
     }
 }
 
+/* Here all ones are no number. */
+static inline floats scaled_e4m3(const uint8_t *codes, float factor)
+{
+    const uints code = load_bytes(codes);
+    const floats value = choose_floats(below(code & 0x7Fu, 0x7F), f32_of_e4m3(code), all_floats(NAN));
+    return value * factor;
+}
+
+static void scale_e4m3(const void *codes, float factor, size_t count, void *out)
+{
+    const uint8_t *in = codes;
+    const size_t whole = count - count % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+        store(out, WE_BF16, i, scaled_e4m3(in + i, factor));
+    if (whole == count)
+        return;
+    uint8_t some[LANES] = {0};
+    unsigned char made[2 * LANES];
+    memcpy(some, in + whole, count - whole);
+    store(made, WE_BF16, 0, scaled_e4m3(some, factor));
+    memcpy((unsigned char *)out + 2 * whole, made, 2 * (count - whole));
+}
+
 extern const struct we_quantizer JOIN(we_quantizer_, WE_QUANTIZE_ISA);
-const struct we_quantizer JOIN(we_quantizer_, WE_QUANTIZE_ISA) = {TEXT(WE_QUANTIZE_ISA), quantize, dequantize, pack_row, cast};
+const struct we_quantizer JOIN(we_quantizer_,
+                               WE_QUANTIZE_ISA) = {TEXT(WE_QUANTIZE_ISA), quantize, dequantize, pack_row, scale_e4m3, cast};

@@ -82,7 +82,11 @@ int main(void)
         "## Formats of weights\n"
         "The `quantization` block of `config.json`, with entries of its own for some modules, as mlx-lm writes it.\n\n");
     print_formats();
-    printf("\nA `quantization_config` whose method is mxfp4, mxfp8 or nvfp4 is read as that mode. One of another scheme (AWQ, GPTQ,\n"
-           "compressed-tensors, modelopt, fp8, bitnet, ...) is refused by the name of its method, with what to do.\n");
+    printf("\nA `quantization_config` whose method is mxfp4, mxfp8 or nvfp4 is read as that mode. With fp8, weights of\n"
+           "float8 (e4m3) that have a `weight_scale_inv`, one factor or one for each block, become bfloat16 (of any family; "
+           "for DeepSeek\n"
+           "V3, Kimi K2 and MiniMax as mlx-lm makes them). One of another scheme (AWQ, GPTQ, compressed-tensors, modelopt, "
+           "bitnet, ...) is\n"
+           "refused by the name of its method, with what to do.\n");
     return 0;
 }

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import pathlib
+import re
 import sys
 import warnings
 
@@ -100,10 +101,12 @@ def differences(found, expected):
         for block in ("weight_map",):  # the shards may be cut elsewhere
             if block in a:
                 a[block], b[block] = sorted(a[block]), sorted(b[block])
+        if b.get("quantization_config", {}).get("quant_method") == "fp8":  # mlx-lm leaves it, though the weights are bfloat16
+            del b["quantization_config"]
         out += [f"{file}: {k}: {a.get(k)!r}, mlx-lm's is {b.get(k)!r}" for k in a.keys() | b.keys() if a.get(k, ()) != b.get(k, ())]
     if (pathlib.Path(found) / "config.json").read_text() != (pathlib.Path(expected) / "config.json").read_text() and not out:
         a, b = (list(json.loads((pathlib.Path(d) / "config.json").read_text())) for d in (found, expected))
-        if a != b:
+        if a != [k for k in b if k in a]:
             out.append(f"config.json: the keys stand in the order {a}, mlx-lm's is {b}")
     return out
 
@@ -168,8 +171,49 @@ def _trained_form(family, weights):
     return weights
 
 
-def original_form(directory, target):
-    """A copy of a plain model in the form of Hugging Face's checkpoints; False if that is the same."""
+LATENT = ("deepseek_v3", "joyai_llm_flash", "kimi_k2", "kimi_k25", "glm4_moe_lite")
+FLOAT8 = ("deepseek_v3", "joyai_llm_flash", "kimi_k2", "kimi_k25", "minimax")
+
+
+def _whole_latent(config, weights):
+    """embed_q and unembed_out as one kv_b_proj, and a layer that predicts further tokens."""
+    for key in [k for k in weights if k.endswith("embed_q.weight")]:
+        start = key.removesuffix("embed_q.weight")
+        keys, values = weights.pop(key).swapaxes(-1, -2), weights.pop(start + "unembed_out.weight")
+        weights[start + "kv_b_proj.weight"] = mx.concatenate([keys, values], axis=1).reshape(-1, keys.shape[-1])
+    if config["model_type"] == "glm4_moe_lite":
+        weights[f"model.layers.{config['num_hidden_layers']}.eh_proj.weight"] = mx.ones((2, 2))
+    elif "text_config" not in config:
+        weights["model.layers.61.eh_proj.weight"] = mx.ones((2, 2))
+
+
+def _float8(weights, rng, side=128):
+    """Weights of linear layers as codes of float8 with a factor for each block."""
+    for key in [k for k in weights if k.endswith("_proj.weight") or re.search(r"experts\.\d+\.\w+\.weight$", k)]:
+        rows, columns = weights[key].shape
+        codes = rng.integers(0, 127, (rows, columns)) | rng.integers(0, 2, (rows, columns)) << 7
+        factors = rng.uniform(1e-5, 2e-4, (-(-rows // side), -(-columns // side)))
+        weights[key], weights[key + "_scale_inv"] = codes.astype(np.uint8), mx.array(factors.astype(np.float32))
+
+
+def save(path, weights):
+    """As mx.save_safetensors, and arrays of numpy's uint8 as float8."""
+    plain = {k: v for k, v in weights.items() if not isinstance(v, np.ndarray)}
+    mx.save_safetensors(str(path), plain)
+    if len(plain) == len(weights):
+        return
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header, data = json.loads(data[8:8 + length]), data[8 + length:]
+    for key in weights.keys() - plain.keys():
+        header[key] = {"dtype": "F8_E4M3", "shape": weights[key].shape, "data_offsets": [len(data), len(data) + weights[key].size]}
+        data += weights[key].tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def original_form(directory, target, float8=False):
+    """A copy of a plain model in the form of Hugging Face's checkpoints; False if that is the same, or cannot be in float8."""
     weights, config = {}, json.loads((directory / "config.json").read_text())
     for path in directory.glob("model*.safetensors"):
         weights.update(mx.load(str(path)))
@@ -203,12 +247,19 @@ def original_form(directory, target):
         weights["vision_tower.patch.weight"] = mx.ones((2, 2))
     if family in STATES:
         weights = _trained_form(family, weights)
-    if before == set(weights) and shapes == {k: v.shape for k, v in weights.items()}:
+    if family in LATENT:
+        _whole_latent(config, weights)
+    if float8 and family not in FLOAT8:
+        return False
+    if float8:
+        _float8(weights, np.random.default_rng(5))
+        config["quantization_config"] = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]}
+    if not float8 and before == set(weights) and shapes == {k: v.shape for k, v in weights.items()}:
         return False
     target.mkdir()
     names = sorted(weights)
     for shard, some in enumerate((names[::2], names[1::2])):  # the experts of a layer in two files
-        mx.save_safetensors(str(target / f"model-0000{shard}.safetensors"), {k: weights[k] for k in some})
+        save(target / f"model-0000{shard}.safetensors", {k: weights[k] for k in some})
     (target / "config.json").write_text(json.dumps(config))
     return True
 

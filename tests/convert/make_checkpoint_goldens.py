@@ -33,6 +33,44 @@ def llama(dtype, layers=1, **more):
     return config, tensors
 
 
+def latent(family, float8):
+    """Latent attention as checkpoints have it, in blocks of float8 that its shapes do not fill, or plain."""
+    config = {"model_type": family, "hidden_size": 160, "intermediate_size": 64, "moe_intermediate_size": 32, "num_hidden_layers": 2,
+              "num_attention_heads": 2, "num_key_value_heads": 2, "n_routed_experts": 2, "n_shared_experts": 1, "num_experts_per_tok": 1,
+              "first_k_dense_replace": 1, "moe_layer_freq": 1, "n_group": 1, "topk_group": 1, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
+              "norm_topk_prob": True, "routed_scaling_factor": 1.5, "kv_lora_rank": 32, "q_lora_rank": 32, "qk_nope_head_dim": 64,
+              "qk_rope_head_dim": 8, "v_head_dim": 32, "vocab_size": 12, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
+              "max_position_embeddings": 64, "attention_bias": False, "torch_dtype": "bfloat16"}
+    tensors = [["model.embed_tokens.weight", "BF16", [12, 160]], ["model.norm.weight", "BF16", [160]], ["lm_head.weight", "BF16", [12, 160]]]
+    if float8:
+        config["quantization_config"] = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]}
+
+    def linear(name, rows, columns):
+        tensors.append([name + ".weight", "F8_E4M3" if float8 else "BF16", [rows, columns]])
+        if float8:
+            tensors.append([name + ".weight_scale_inv", "F32", [-(-rows // 128), -(-columns // 128)]])
+
+    def feed_forward(name, inner):
+        for part, rows, columns in (("gate", inner, 160), ("up", inner, 160), ("down", 160, inner)):
+            linear(f"{name}.{part}_proj", rows, columns)
+
+    for i in range(2):
+        m = f"model.layers.{i}."
+        tensors += [[m + "input_layernorm.weight", "BF16", [160]], [m + "post_attention_layernorm.weight", "BF16", [160]],
+                    [m + "self_attn.q_a_layernorm.weight", "BF16", [32]], [m + "self_attn.kv_a_layernorm.weight", "BF16", [32]]]
+        for name, rows, columns in (("q_a", 32, 160), ("q_b", 144, 32), ("kv_b", 192, 32), ("o", 160, 64)):
+            linear(m + f"self_attn.{name}_proj", rows, columns)
+        linear(m + "self_attn.kv_a_proj_with_mqa", 40, 160)
+        if i == 0:
+            feed_forward(m + "mlp", 64)
+            continue
+        tensors += [[m + "mlp.gate.weight", "BF16", [2, 160]], [m + "mlp.gate.e_score_correction_bias", "F32", [2]]]
+        feed_forward(m + "mlp.shared_experts", 32)
+        for expert in range(2):
+            feed_forward(m + f"mlp.experts.{expert}", 32)
+    return config, tensors
+
+
 def sources():
     out = {}
     for dtype in TYPES:
@@ -73,6 +111,8 @@ def sources():
     config, tensors = out["bailing_moe"]  # whose head is normed; its small model has another one
     out["bailing-normed"] = config | {"norm_head": True, "tie_word_embeddings": False}, tensors if any(t[0] == "lm_head.weight" for t in tensors) else [
         *tensors, ["lm_head.weight", "BF16", [config["vocab_size"], config["hidden_size"]]]]
+    out["deepseek_v3-float8"] = latent("deepseek_v3", True)
+    out["glm4_moe_lite"] = latent("glm4_moe_lite", False)
     return out
 
 
@@ -98,6 +138,15 @@ class Numbers:
             out[i] = 96 + (self.state >> 33) % 40
         return out
 
+    def take_codes(self, count):
+        """Of float8, but those that are no number."""
+        out = np.empty(count, np.uint8)
+        for i in range(count):
+            self.state = (self.state * 6364136223846793005 + 1442695040888963407) & (1 << 64) - 1
+            code = (self.state >> 33) % 254
+            out[i] = code + (code > 126)
+        return out
+
     def take(self, count):
         out = np.empty(count, np.float32)
         for i in range(count):
@@ -112,11 +161,14 @@ def write_source(folder, number, config, tensors):
     numbers = Numbers(number)
     weights = {}
     for name, dtype, shape in tensors:
+        if dtype == "F8_E4M3":
+            weights[name] = numbers.take_codes(int(np.prod(shape))).reshape(shape)
+            continue
         if dtype == "U8":
             weights[name] = mx.array(numbers.take_bytes(int(np.prod(shape))).reshape(shape))
             continue
         weights[name] = mx.array(numbers.take(int(np.prod(shape))).reshape(shape)).astype(TYPES[dtype])
-    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+    oracle.save(folder / "model.safetensors", weights)
     (folder / "config.json").write_text(config)
 
 
@@ -127,6 +179,8 @@ def result(directory, source):
         dtype, shape, data = found[name]
         crc = zlib.crc32(f"{name} {dtype} {shape}".replace(" ", "").encode() + data, crc)
     old, new = json.loads(source), json.loads((directory / "config.json").read_text())
+    if new.get("quantization_config", {}).get("quant_method") == "fp8":  # mlx-lm leaves it, though the weights are bfloat16
+        del new["quantization_config"]
     changed = {k: v for k, v in new.items() if k not in old or old[k] != v}
     return {"count": len(found), "tensors": crc, "changed": changed, "keys": len(new)}
 
@@ -154,7 +208,7 @@ def cases():
         yield ["phi3", options]
     for options in ({}, {"quantize": True}, {"quantize": True, "q-group-size": 32, "dtype": "float32"}, {"dtype": "float16"}):
         yield ["mixtral", options]
-    for source in [*ORIGINALS, "gemma3", "helium", "bailing-normed"]:
+    for source in [*ORIGINALS, "gemma3", "helium", "bailing-normed", "deepseek_v3-float8", "glm4_moe_lite"]:
         for options in ({}, {"quantize": True, "q-group-size": 32, "rules": {"*": True}}, {"dequantize": True, "dtype": "float32"}):
             yield [source, options]
 

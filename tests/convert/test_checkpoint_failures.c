@@ -139,6 +139,34 @@ static void write_experts(uint32_t first, uint32_t second, uint64_t second_rows)
     we_safetensors_writer_free(writer);
 }
 
+/* A weight of float8, (2, 4), and, if it has dimensions, what should scale it. */
+static void write_float8(const char *name, enum we_dtype dtype, uint32_t num_dims)
+{
+    struct we_safetensors_writer *writer;
+    const uint64_t shape[2] = {2, 4}, factors[2] = {2, 1};
+    assert_int_equal(we_safetensors_writer_new(in_folder("source/model-float8.safetensors"), &writer, NULL), WE_OK);
+    assert_int_equal(we_safetensors_writer_declare(writer, "x.weight", WE_F8_E4M3, 2, shape, NULL), WE_OK);
+    assert_int_equal(we_safetensors_writer_declare(writer, name, dtype, num_dims, factors, NULL), WE_OK);
+    assert_int_equal(we_safetensors_writer_begin(writer, NULL, NULL), WE_OK);
+    const size_t size = 8 + we_dtype_size(dtype) * (num_dims ? 2 : 1);
+    assert_int_equal(we_safetensors_writer_write(writer, "0123456789abcdefghijklmnop", size, NULL), WE_OK);
+    assert_int_equal(we_safetensors_writer_commit(writer, NULL), WE_OK);
+    we_safetensors_writer_free(writer);
+}
+
+static void test_float8(void **state)
+{
+    (void)state;
+    write_float8("x.weight_scale", WE_F32, 0);
+    refuse(NULL, WE_UNSUPPORTED, "tensor 'x.weight' is F8_E4M3, and there is no 'x.weight_scale_inv' to scale it");
+    write_float8("x.weight_scale_inv", WE_F32, 2);
+    refuse(NULL, WE_UNSUPPORTED, "'x.weight' is F8_E4M3 [2, 4], and its factors are F32 [2, 1]; one factor, or one for each");
+    write_float8("x.weight_scale_inv", WE_U8, 0);
+    refuse(NULL, WE_UNSUPPORTED, "its factors are U8 []");
+    write_float8("x.weight_scale_inv", WE_F16, 0); /* well, but none of this model's */
+    refuse(NULL, WE_INVALID_FORMAT, "tensor x.weight is not one that");
+}
+
 static void test_experts(void **state)
 {
     (void)state;
@@ -330,8 +358,8 @@ int main(void)
 {
 #define with_source(test) cmocka_unit_test_setup_teardown(test, make_source, remove_folder)
     const struct CMUnitTest tests[] = {
-        with_source(test_sources), with_source(test_options), with_source(test_rules),         with_source(test_other_files),
-        with_source(test_experts), with_source(test_stopped), with_source(test_out_of_memory),
+        with_source(test_sources), with_source(test_options), with_source(test_rules),   with_source(test_other_files),
+        with_source(test_experts), with_source(test_float8),  with_source(test_stopped), with_source(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

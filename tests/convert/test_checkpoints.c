@@ -41,6 +41,14 @@ static unsigned char next_byte(void)
     return (unsigned char)(96 + (number_state >> 33) % 40);
 }
 
+/* Of float8, but those that are no number. */
+static unsigned char next_code(void)
+{
+    number_state = number_state * 6364136223846793005u + 1442695040888963407u;
+    uint64_t code = (number_state >> 33) % 254;
+    return (unsigned char)(code + (code > 126));
+}
+
 static void text_of(struct we_str s, char out[200])
 {
     snprintf(out, 200, "%.*s", (int)s.length, s.data);
@@ -78,8 +86,8 @@ static void write_source(size_t number, const char *directory)
         unsigned char *data = malloc(count * 4);
         assert_non_null(data);
         for (size_t k = 0; k < count; k++)
-            if (dtype == WE_U8)
-                data[k] = next_byte();
+            if (dtype == WE_U8 || dtype == WE_F8_E4M3)
+                data[k] = dtype == WE_U8 ? next_byte() : next_code();
             else
                 we_store_float(data, dtype, k, next_number());
         assert_int_equal(we_safetensors_writer_write(writer, data, count * we_dtype_size(dtype), &error), WE_OK);

@@ -73,7 +73,8 @@ static void test_blocks(void **state)
          {WE_QUANT_MXFP4, 4, 32}},
         {"{\"quantization_config\": {\"quant_method\": \"mxfp8\"}}", WE_OK, NULL, {WE_QUANT_MXFP8, 8, 32}},
         {"{\"quantization_config\": {\"load_in_4bit\": true}}", WE_UNSUPPORTED, "\"unknown\"", {0}},
-        {"{\"text_config\": {\"quantization_config\": {\"quant_method\": \"fp8\"}}}", WE_UNSUPPORTED, "\"fp8\"", {0}},
+        {"{\"text_config\": {\"quantization_config\": {\"quant_method\": \"bitnet\"}}}", WE_UNSUPPORTED, "\"bitnet\"", {0}},
+        {"{\"quantization_config\": {\"quant_method\": \"fp8\", \"weight_block_size\": [128, 128]}}", WE_OK, NULL, {0}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct we_quantization q;
