@@ -22,8 +22,8 @@ struct file {
     uint64_t size, written;
     uint64_t next; /* bytes before it are written or assigned to a slot */
     struct we_digest digest;
-    char *location; /* where the Hub redirected to, or NULL */
-    bool finished, no_ranges;
+    char *location;                      /* where the Hub redirected to, or NULL */
+    bool finished, no_ranges, too_short; /* too_short: an answer said to be whole was not */
     uint32_t slots, wrong_hashes, restarts;
 };
 
@@ -263,7 +263,8 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
         return 0;
     if (n > s->end - s->start - s->got) {
         t->status = we_error_set(t->error, WE_INVALID_FORMAT,
-                                 "%.200s of %.200s is longer than the %llu bytes that the Hub announces; it was not kept",
+                                 "%.200s of %.200s is longer than the %llu bytes that the Hub announces; it was not kept\nis "
+                                 "there a proxy, or a network that wants a login, which sends something else?",
                                  s->file->download->file->path, t->plan->name, (unsigned long long)s->file->size);
         unlink(s->file->download->part);
         return 0;
@@ -306,6 +307,21 @@ static we_status begin_anew(struct transfer *t, struct slot *s)
     return begin_request(t, s, s->cached ? s->file->location : s->file->download->url);
 }
 
+static we_status shorter(const struct transfer *t, const struct file *f, struct we_error *error)
+{
+    return we_error_set(error, WE_INVALID_FORMAT,
+                        "%.200s of %.200s is shorter than the %llu bytes that the Hub announces; run the command again later",
+                        f->download->file->path, t->plan->name, (unsigned long long)f->size);
+}
+
+static we_status cut_again(const struct transfer *t, const struct file *f)
+{
+    return we_error_set(t->error, WE_IO_ERROR,
+                        "%.200s: the connection was cut again and again, and the server cannot continue in the middle of a "
+                        "file\nrun the command again later",
+                        f->download->file->path);
+}
+
 /* The next chunk that nobody fetches, for a free slot. False: there is none now. */
 static bool assign(struct transfer *t, struct slot *s)
 {
@@ -317,11 +333,7 @@ static bool assign(struct transfer *t, struct slot *s)
             continue;
         if (f->no_ranges && f->slots == 0 && f->next) {
             if (++f->restarts > t->plan->http->retries + 1)
-                t->status =
-                    we_error_set(t->error, WE_IO_ERROR,
-                                 "%.200s: the connection was cut again and again, and the server cannot continue in the middle "
-                                 "of a file\nrun the command again later",
-                                 f->download->file->path);
+                t->status = f->too_short ? shorter(t, f, t->error) : cut_again(t, f);
             else
                 t->status = reset(t, f);
         }
@@ -387,10 +399,9 @@ static we_status judge_answer(struct transfer *t, struct slot *s)
     if (code == 404 && at_hub)
         return we_error_set(t->error, WE_NOT_FOUND, "%.200s of %.200s is not on the Hub any more; run the command again",
                             file->path, t->plan->name);
-    if (code == 200 || code == 206 || code == 416)
-        we_error_set(&why, WE_INVALID_FORMAT,
-                     "%.200s of %.200s is shorter than the %llu bytes that the Hub announces; run the command again later",
-                     file->path, t->plan->name, (unsigned long long)file->identity.size);
+    s->file->too_short = code == 200 || code == 206 || code == 416;
+    if (s->file->too_short)
+        (void)shorter(t, s->file, &why);
     else
         we_error_set(&why, WE_IO_ERROR, "%.200s: %s answers with HTTP %ld", file->path, s->request.host, code);
     return retry(t, s, &why); /* an address behind a redirect may have expired */

@@ -171,7 +171,10 @@ enum we_http_outcome we_http_request_end(const struct we_http *http, struct we_h
     (void)http;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->reply.status);
     if (code != CURLE_OK) {
-        we_error_set(error, WE_IO_ERROR, "%s: %s%s", r->host, r->message[0] ? r->message : curl_easy_strerror(code),
+        const char *text = r->message[0] ? r->message : curl_easy_strerror(code);
+        if (code == CURLE_UNSUPPORTED_PROTOCOL) /* "HTTP/0.9": the library's name for bytes that are no answer */
+            text = "what it sends is no HTTP; is HF_ENDPOINT right, or does a proxy spoil it?";
+        we_error_set(error, WE_IO_ERROR, "%s: %s%s", r->host, text,
                      code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT
                          ? "\ncheck the network (and https_proxy, if a proxy is needed), then run the command again: what was "
                            "fetched is kept"

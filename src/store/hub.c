@@ -179,10 +179,14 @@ static bool read_hash(struct parser *p, char *hex, size_t length)
     struct we_str text;
     if (!read_text(p, &text))
         return false;
-    if (text.length == length && we_is_hash(text.data, length)) {
-        memcpy(hex, text.data, length);
-        hex[length] = '\0';
-    }
+    struct we_str prefix = we_str_c("sha256:");
+    if (text.length == length + prefix.length && we_str_starts_with(text, prefix))
+        text = we_str(text.data + prefix.length, length);
+    if (text.length != length)
+        return true;
+    for (size_t i = 0; i < length; i++)
+        hex[i] = (char)(text.data[i] >= 'A' && text.data[i] <= 'F' ? text.data[i] + 'a' - 'A' : text.data[i]);
+    hex[we_is_hash(hex, length) ? length : 0] = '\0';
     return true;
 }
 
@@ -290,6 +294,15 @@ we_status we_hub_parse_listing(struct we_str json, const char *source, struct we
                                struct we_error *error)
 {
     *listing = (struct we_hub_listing){0};
+    size_t at = 0;
+    while (at < json.length && memchr(" \t\r\n", json.data[at], 4))
+        at++;
+    if (at < json.length && json.data[at] == '<')
+        return we_error_set(
+            error, WE_INVALID_FORMAT,
+            "%s: the answer is a web page, not a list of files\na network that wants a login may have sent it, or a "
+            "proxy, or HF_ENDPOINT leads elsewhere: open the address in a browser",
+            source);
     struct parser p = {.arena = arena, .listing = listing};
     we_json_reader_init(&p.reader, json, source, error);
     bool ok = read_listing(&p);

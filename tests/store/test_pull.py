@@ -266,7 +266,24 @@ class Faults(PullCase):
         self.hub.fault = lambda r: r.cdn and r.name == SHARD and r.answer(*r.part(good[:-10]))
         self.pull("--retries", "2", status=1, contains="shorter than the 300000 bytes")
         self.assert_never_wrong()
+        pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 300000\n"
+        self.hub.fault = lambda r: r.name == SHARD and r.answer(200, pointer)
+        self.pull("--retries", "2", status=1, contains="shorter than the 300000 bytes")
+        self.assert_never_wrong()
         self.hub.fault = lambda r: False
+        self.pull()
+        self.assert_whole()
+
+    def test_hashes_in_other_forms(self):
+        def fault(r):
+            if r.path.startswith("/api/"):
+                listing = self.model.listing()
+                for file in listing["siblings"]:
+                    file["blobId"] = file["blobId"].upper()
+                    if "lfs" in file:
+                        file["lfs"] = {"oid": "sha256:" + file["lfs"]["sha256"].upper(), "size": file["size"]}
+                return r.answer(200, json.dumps(listing | {"sha": listing["sha"].upper()}).encode())
+        self.hub.fault = fault
         self.pull()
         self.assert_whole()
 
@@ -361,13 +378,15 @@ class Faults(PullCase):
             self.run_command("remove", NAME)
 
     def test_answers_that_are_no_listing(self):
-        for body, text in [(b"<html>", "api/models"), (b"[]", "api/models"), (b"{}", "no \"siblings\""), (b'{"sha": "' + b"a" * 40, "api/models"),
+        for body, text in [(b"\n <html>", "a web page, not a list of files"), (b"[]", "api/models"), (b"{}", "no \"siblings\""), (b'{"sha": "' + b"a" * 40, "api/models"),
                            (b'{"sha": "' + b"a" * 40 + b'", "siblings": [{"rfilename": "config.json"}]}', "no *.safetensors"),
                            (b'{"sha": "' + b"a" * 40 + b'", "siblings": [{"rfilename": "config.json", "size": 1},'
                             b'{"rfilename": "model.safetensors", "size": 4}]}', "no hash for"),
                            (b'{"sha": "../../../../x", "siblings": []}', 'no "sha"')]:
             self.hub.fault = lambda r: r.answer(200, body)
             self.pull(status=1, contains=text)
+        self.hub.fault = lambda r: r.handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n") and r.cut()
+        self.pull(status=1, contains="what it sends is no HTTP")
 
     def test_no_space(self):
         self.model = self.hub.models[NAME] = Model(small_model())
