@@ -1,29 +1,25 @@
 """An endpoint of OpenAI's API on the loopback: its models, and replies that stream. Faults are injected by `fault`, a function of a
 request that may answer it in another way (and then returns True)."""
-import http.server
 import json
-import socket
+import os
+import sys
 import threading
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import loopback  # noqa: E402
 
-class Request:
+
+class Request(loopback.Request):
     def __init__(self, handler, body):
-        self.handler, self.path = handler, handler.path
+        super().__init__(handler)
+        self.path = handler.path
         self.key = handler.headers.get("Authorization")
         self.headers = dict(handler.headers)
         self.body = body
 
     def answer(self, status, body=b"", headers=(), length=None, send=None):
-        """A whole answer. `length`: what Content-Length says; `send`: bytes after which the connection is cut."""
-        h = self.handler
         body = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
-        h.send_response(status)
-        h.send_header("Content-Length", str(len(body) if length is None else length))
-        for key, value in {"Content-Type": "application/json", **dict(headers)}.items():
-            h.send_header(key, value)
-        h.end_headers()
-        h.wfile.write(body if send is None else body[:send])
-        return True if send is None else self.cut()
+        return super().answer(status, body, {"Content-Type": "application/json", **dict(headers)}, length, send)
 
     def begin(self, headers=()):
         """The beginning of a stream, in chunks."""
@@ -45,15 +41,6 @@ class Request:
         self.handler.wfile.write(b"0\r\n\r\n")
         return True
 
-    def cut(self):
-        self.handler.close_connection = True
-        try:
-            self.handler.wfile.flush()
-            self.handler.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        return True
-
 
 def piece(text=None, reason=None, **more):
     """A chunk of a reply to messages."""
@@ -67,39 +54,18 @@ class Server:
         self.fault = lambda request: False
         self.requests = []
         self.lock = threading.Lock()
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_request(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                data = self.rfile.read(length)
-                request = Request(self, json.loads(data) if data else None)
-                with server.lock:
-                    server.requests.append(request)
-                try:
-                    server.fault(request) or server.respond(request)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
-            do_GET = do_POST = handle_request
-
-            def log_message(self, *args):
-                pass
-
-        class Threads(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request, client_address):
-                pass
-        self.server = Threads(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self.root = "http://127.0.0.1:%d" % self.server.server_address[1]
+        self.server = loopback.serve(self.hear)
+        self.root = loopback.address(self.server)
         self.address = self.root + "/v1"
 
+    def hear(self, handler, data):
+        request = Request(handler, json.loads(data) if data else None)
+        with self.lock:
+            self.requests.append(request)
+        self.fault(request) or self.respond(request)
+
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        loopback.stop(self.server)
 
     def asked(self):
         """The bodies of the requests for replies."""

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli")]
-from support import LLAMA, PATIENCE, Case  # noqa: E402
+from support import COMMAND, LLAMA, PATIENCE, Case  # noqa: E402
 
 PYTHON = os.environ.get("MLX_PYTHON", sys.executable)
 SKIPPED = 77  # Meson's exit status for that
@@ -28,29 +28,33 @@ def has_mlx_lm():
 class RealServer(Case):
     @classmethod
     def setUpClass(cls):
+        cls.process, cls.address = cls.start()
+        cls.addClassCleanup(cls.stop, cls.process)
+
+    @staticmethod
+    def start():
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         environment = {k: v for k, v in os.environ.items() if not k.endswith("SAN_OPTIONS") and k != "LD_LIBRARY_PATH"}
         environment.update(HF_HUB_OFFLINE="1", HF_HOME="/nonexistent")
-        cls.address = "http://127.0.0.1:%d/v1" % port
-        cls.process = subprocess.Popen([PYTHON, "-m", "mlx_lm.server", "--model", LLAMA, "--port", str(port)], env=environment,
+        address = "http://127.0.0.1:%d/v1" % port
+        process = subprocess.Popen([PYTHON, "-m", "mlx_lm.server", "--model", LLAMA, "--port", str(port)], env=environment,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        cls.addClassCleanup(cls.stop)
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                urllib.request.urlopen(cls.address[:-3] + "/health", timeout=5).read()
-                return
+                urllib.request.urlopen(address[:-3] + "/health", timeout=5).read()
+                return process, address
             except OSError:
-                if cls.process.poll() is not None or time.monotonic() > end:
+                if process.poll() is not None or time.monotonic() > end:
                     raise
                 time.sleep(0.1)
 
-    @classmethod
-    def stop(cls):
-        cls.process.kill()
-        cls.process.wait()
+    @staticmethod
+    def stop(process):
+        process.kill()
+        process.wait()
 
     def ask(self, path, **body):
         """The server's own reply, not streamed: the text, how it ended, and what was counted."""
@@ -92,6 +96,29 @@ class RealServer(Case):
         self.assertEqual([m["content"] for m in messages[::2]], ["one", "two"])
         for turn in (1, 3):
             self.assertEqual(messages[turn]["content"], self.ask("/chat/completions", messages=messages[:turn], max_tokens=12, temperature=0)[0] or "")
+
+    def test_key(self):
+        """The server asks for none, and takes one."""
+        plain = self.good("run", "-m", self.address, "-p", "Hi", "--temp", "0", "--max-tokens", "8")
+        self.assertEqual(self.good("run", "-m", self.address, "-p", "Hi", "--temp", "0", "--max-tokens", "8",
+                                   env={"LLM_CHAT_API_KEY": "a-key"}), plain)
+
+    def test_a_server_that_dies(self):
+        """In the middle of a reply: what came is printed, and the error says what happened."""
+        server, address = self.start()
+        self.addCleanup(self.stop, server)
+        run = subprocess.Popen([COMMAND, "run", "-m", address, "-p", "Hi", "--max-tokens", "100000", "--seed", "3", "--logit-bias", '{"2": -100}'],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder, env=self.environment)
+        self.addCleanup(run.kill)
+        came = os.read(run.stdout.fileno(), 10)
+        self.assertNotEqual(came, b"")
+        server.kill()
+        rest, errors = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 1, errors)
+        came += rest
+        came.decode()  # whole characters
+        self.assertIn(b"broke off in the midst of the reply", errors)
+        self.assertNotEqual(self.run_command("run", "-m", address, "-p", "Hi").returncode, 0)
 
     def test_no_such_model(self):
         self.bad(1, "run", "-m", self.address + "#org/none", "-p", "Hi", contains="HTTP 404")

@@ -1,13 +1,14 @@
 """A Hub on the loopback: the listing, the search, the files, and a second port that plays the CDN. Faults are injected by `fault`,
 a function of a request that may answer it in another way."""
 import hashlib
-import http.server
 import json
 import os
-import socket
+import sys
 import threading
-import time
 import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import loopback  # noqa: E402
 
 COMMIT = "a" * 40
 
@@ -33,39 +34,16 @@ class Model:
         return {"id": "org/name", "sha": self.commit, "siblings": siblings, "private": False}
 
 
-class Request:
+class Request(loopback.Request):
     def __init__(self, handler, cdn):
-        self.handler, self.cdn = handler, cdn
+        super().__init__(handler)
+        self.cdn = cdn
         self.path = urllib.parse.unquote(urllib.parse.urlsplit(handler.path).path)
         self.query = urllib.parse.parse_qs(urllib.parse.urlsplit(handler.path).query)
         self.token = handler.headers.get("Authorization")
         self.range = handler.headers.get("Range")
         self.name = self.path.rsplit("/", 1)[-1]
         self.is_file = cdn or "/resolve/" in self.path
-
-    def answer(self, status, body=b"", headers=(), length=None, send=None):
-        """`length`: what Content-Length says; `send`: bytes after which the connection is cut."""
-        h = self.handler
-        h.send_response(status)
-        h.send_header("Content-Length", str(len(body) if length is None else length))
-        for key, value in dict(headers).items():
-            h.send_header(key, value)
-        h.end_headers()
-        if send is None:
-            h.wfile.write(body)
-        else:
-            h.wfile.write(body[:send])
-            self.cut()
-        return True
-
-    def cut(self):
-        self.handler.close_connection = True
-        try:
-            self.handler.wfile.flush()
-            self.handler.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        return True
 
     def part(self, data, ranges=True):
         """Status, bytes and headers of what was asked for of `data`."""
@@ -87,42 +65,20 @@ class Hub:
         self.lock = threading.Lock()
         self.sent = 0
         self.servers = [self.serve(False), self.serve(True)]
-        self.endpoint = "http://127.0.0.1:%d" % self.servers[0].server_address[1]
-        self.cdn = "http://127.0.0.1:%d" % self.servers[1].server_address[1]
+        self.endpoint, self.cdn = map(loopback.address, self.servers)
 
     def serve(self, cdn):
-        hub = self
+        def respond(handler, body):
+            request = Request(handler, cdn)
+            with self.lock:
+                self.requests.append(("cdn" if cdn else "hub", request.path, request.token, request.range))
+            self.fault(request) or self.respond(request)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                request = Request(self, cdn)
-                with hub.lock:
-                    hub.requests.append(("cdn" if cdn else "hub", request.path, request.token, request.range))
-                try:
-                    hub.fault(request) or hub.respond(request)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
-
-            def log_message(self, *args):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-            def handle_error(self, request, client_address):
-                pass
-
-        server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return server
+        return loopback.serve(respond)
 
     def close(self):
         for server in self.servers:
-            server.shutdown()
-            server.server_close()
+            loopback.stop(server)
 
     def respond(self, r):
         parts = r.path.strip("/").split("/")
