@@ -22,8 +22,9 @@ struct listing {
     size_t count;
 };
 
-/* "4 bits": what most of the weights are stored as. Empty if the model cannot be read. */
-static void describe_format(const char *path, char *out, size_t size)
+/* "affine 4 bits, group 64", or of several formats how many bits they come to (`all`: each of them). Empty if the model cannot
+ * be read. */
+static void describe_format(const char *path, bool all, char *out, size_t size)
 {
     struct we_model_summary *summary;
     struct we_error error;
@@ -31,20 +32,23 @@ static void describe_format(const char *path, char *out, size_t size)
     if (we_model_summary_open(path, &summary, &error) != WE_OK)
         return;
     const struct we_model_facts *facts = we_model_summary_facts(summary);
-    if (facts->num_quantizations)
-        snprintf(out, size, "%s", facts->quantizations[0].name);
+    const size_t count = facts->num_quantizations > 1 && !all ? 0 : facts->num_quantizations;
+    for (size_t i = 0, at = 0; i < count && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? "; " : "", facts->quantizations[i].name);
+    if (count < facts->num_quantizations)
+        snprintf(out, size, "mixed, %.2f bits", facts->bits_per_weight);
     we_model_summary_close(summary);
 }
 
 static bool add_model(void *context, const struct we_store_entry *entry)
 {
     struct listing *list = context;
-    char format[64];
+    char format[256];
     list->count++;
     list->bytes += entry->bytes;
     if (list->names)
         return we_out_printf("%s\n", entry->name);
-    describe_format(entry->path, format, sizeof format);
+    describe_format(entry->path, list->as_json, format, sizeof format);
     if (list->as_json) {
         we_json_open(&list->json, NULL, '{');
         we_json_text(&list->json, "name", entry->name);

@@ -87,9 +87,37 @@ static void write_sampling(struct we_buf *body, const struct we_sampling *s)
         integer(body, "seed", s->seed & INT64_MAX);
 }
 
+enum we_continues we_continues_of(struct we_str owner)
+{
+    static const struct {
+        const char *owner;
+        enum we_continues continues;
+    } servers[] = {{"vllm", WE_CONTINUES_IF_ASKED},
+                   {"sglang", WE_CONTINUES_IF_ASKED},
+                   {"llamacpp", WE_CONTINUES_BY_ITSELF},
+                   {"library", WE_CONTINUES_BY_ITSELF} /* Ollama */};
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++)
+        if (we_str_equal_c(owner, servers[i].owner))
+            return servers[i].continues;
+    return WE_CONTINUES_NOT;
+}
+
+/* `messages`, an array as it is written, and the beginning of the reply as its last one. */
+static void write_begun(struct we_buf *body, struct we_str messages, const char *begun)
+{
+    size_t end = messages.length - 1, first = 1;
+    while (first < end && memchr(" \t\r\n", messages.data[first], 4))
+        first++;
+    we_buf_append(body, we_str(messages.data, end));
+    we_buf_append_c(body, first == end ? "" : ", ");
+    we_buf_append_c(body, "{\"role\": \"assistant\", \"content\": ");
+    we_json_write_string(body, we_str_c(begun), false);
+    we_buf_append_c(body, "}]");
+}
+
 /* The members of the request's JSON as they are written: messages and tools are the endpoint's too; what else there is are
  * variables of the template. */
-static we_status write_messages(struct we_buf *body, const char *messages, struct we_error *error)
+static we_status write_messages(struct we_buf *body, const char *messages, const char *begun, struct we_error *error)
 {
     struct we_json_reader r;
     struct we_buf variables = {0};
@@ -115,7 +143,11 @@ static we_status write_messages(struct we_buf *body, const char *messages, struc
         if (is_messages || is_tools)
             key(body, is_messages ? "messages" : "tools");
         found |= is_messages;
-        we_buf_append(to, we_str(r.text.data + from, r.at - from));
+        const struct we_str value = we_str(r.text.data + from, r.at - from);
+        if (ok && is_messages && begun && kind == WE_JSON_ARRAY)
+            write_begun(body, value, begun);
+        else
+            we_buf_append(to, value);
     }
     we_status status = we_json_finish(&r);
     we_json_reader_free(&r);
@@ -153,18 +185,24 @@ we_status we_body_write(const struct we_request *request, const struct we_body_o
         return we_error_set(error, WE_INVALID_ARGUMENT, "a request has one of messages, text and ids");
     if (request->ids)
         return we_error_set(error, WE_UNSUPPORTED, "an endpoint takes text, not token ids");
-    if (request->prefill_response)
-        return we_error_set(error, WE_UNSUPPORTED, "an endpoint cannot be given the beginning of its reply");
+    if (request->prefill_response && options->continues == WE_CONTINUES_NOT)
+        return we_error_set(
+            error, WE_UNSUPPORTED,
+            "this endpoint cannot be given the beginning of its reply, or does not tell that it can (vLLM, SGLang, "
+            "Ollama and llama.cpp do)\na model on this machine can, and so can --ignore-chat-template, where the "
+            "prompt is the whole text");
     if (request->ignore_end_tokens)
         return we_error_set(error, WE_UNSUPPORTED, "an endpoint ends its reply where it wants");
     we_buf_append_byte(body, '{');
     if (options->model)
         string(body, "model", options->model);
-    we_status status = request->messages ? write_messages(body, request->messages, error) : WE_OK;
+    we_status status = request->messages ? write_messages(body, request->messages, request->prefill_response, error) : WE_OK;
     if (status != WE_OK)
         return status;
     if (request->text)
         string(body, "prompt", request->text);
+    if (request->prefill_response && options->continues == WE_CONTINUES_IF_ASKED)
+        we_buf_append_c(body, ", \"add_generation_prompt\": false, \"continue_final_message\": true");
     key(body, "stream");
     we_buf_append_c(body, "true");
     if (!options->without_usage) {

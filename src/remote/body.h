@@ -5,10 +5,20 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+/* How an endpoint is told to go on with the last message instead of answering it. */
+enum we_continues {
+    WE_CONTINUES_NOT, /* it cannot, or it is not known */
+    WE_CONTINUES_BY_ITSELF,
+    WE_CONTINUES_IF_ASKED /* by add_generation_prompt and continue_final_message */
+};
+/* By the "owned_by" of its models: which servers can. */
+enum we_continues we_continues_of(struct we_str owner);
+
 struct we_body_options {
-    const char *model;          /* NULL: the endpoint chooses */
-    bool without_usage;         /* it does not know "stream_options" */
-    bool max_completion_tokens; /* which is what it calls "max_tokens" */
+    const char *model;           /* NULL: the endpoint chooses */
+    bool without_usage;          /* it does not know "stream_options" */
+    bool max_completion_tokens;  /* which is what it calls "max_tokens" */
+    enum we_continues continues; /* a request with prefill_response */
 };
 
 /* Writes what asks for a stream: to /chat/completions where the request has messages, to /completions where it has text. What

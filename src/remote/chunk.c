@@ -103,6 +103,15 @@ we_status we_chunk_parse(struct we_str json, struct we_arena *arena, struct we_c
     return WE_OK;
 }
 
+struct we_str we_models_owner(struct we_str json, struct we_arena *arena)
+{
+    struct we_json *tree;
+    if (we_json_parse(json, NULL, arena, &tree, NULL) != WE_OK)
+        return we_str_c("");
+    const struct we_json *list = we_json_get(tree, "data");
+    return string_of(list && list->kind == WE_JSON_ARRAY && list->count ? we_json_get(&list->items[0], "owned_by") : NULL);
+}
+
 bool we_models_parse(struct we_str json, struct we_arena *arena, const char ***names, size_t *count)
 {
     struct we_json *tree;

@@ -19,6 +19,9 @@ we_status we_chunk_parse(struct we_str json, struct we_arena *arena, struct we_c
 /* The names of a list of models, in the arena. False: it is no such list (or memory is out). */
 bool we_models_parse(struct we_str json, struct we_arena *arena, const char ***names, size_t *count);
 
+/* Whose the first of them is, "owned_by": how servers tell what they are. Empty: it is not said. */
+struct we_str we_models_owner(struct we_str json, struct we_arena *arena);
+
 /* The words of an answer that tells an error, in any of the usual forms, in the arena; what is no JSON stands for itself, cut.
  * Empty: there are none. */
 struct we_str we_problem_parse(struct we_str body, struct we_arena *arena);

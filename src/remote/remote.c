@@ -22,6 +22,7 @@ struct we_remote {
     struct we_lines lines;
     const char **names; /* (num_names) */
     size_t num_names;
+    enum we_continues continues;
 };
 
 /* ---- addresses ---- */
@@ -149,7 +150,10 @@ static bool is_hopeless(CURLcode code, long status)
 /* Takes the list if it is one. */
 static bool take_names(struct we_remote *r, const struct we_transfer *t, const struct we_buf *body)
 {
-    return t->status == 200 && we_models_parse(we_buf_str(body), &r->arena, &r->names, &r->num_names);
+    if (t->status != 200 || !we_models_parse(we_buf_str(body), &r->arena, &r->names, &r->num_names))
+        return false;
+    r->continues = we_continues_of(we_models_owner(we_buf_str(body), &r->arena));
+    return true;
 }
 
 /* The address may lack its /v1. True: with it there is a list. */
@@ -449,7 +453,7 @@ we_status we_remote_generate(struct we_remote *r, const struct we_request *reque
                              struct we_error *error)
 {
     struct we_error own; /* what is said here is used below */
-    struct we_body_options options = {.model = r->asked.model};
+    struct we_body_options options = {.model = r->asked.model, .continues = r->continues};
     bool again = false;
     we_status status = exchange(r, request, &options, reply, &again, &own);
     while (again) {

@@ -272,6 +272,9 @@ class Models(Case):
         lines = self.good("list").decode().splitlines()
         self.assertEqual(lines[0].split(), ["NAME", "SIZE", "FORMAT", "LAST", "USED", "PLACE"])
         self.assertIn("incomplete", lines[1])
+        self.install("org/mixed", os.path.join(MODELS, "llama-overrides"))
+        self.assertIn("mixed, 5.74 bits", self.good("list").decode().splitlines()[2])
+        self.assertEqual(one_line(self.good("list", "--json"))[1]["quantization"].split("; ")[::4], ["affine 4 bits, group 64", "bfloat16"])
         self.assertEqual(self.good("list", "--names", "--models-dir", self.path("none")), b"")
         self.bad(2, "list", "--names", "--json", contains="give one")
 

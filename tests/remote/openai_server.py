@@ -50,7 +50,7 @@ def piece(text=None, reason=None, **more):
 
 class Server:
     def __init__(self, models=("org/model",), words=("Hello", ",", " wörld", "!")):
-        self.models, self.words = list(models), list(words)
+        self.models, self.words, self.owner = list(models), list(words), "somebody"
         self.fault = lambda request: False
         self.requests = []
         self.lock = threading.Lock()
@@ -73,7 +73,7 @@ class Server:
 
     def respond(self, r):
         if r.path == "/v1/models":
-            return r.answer(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in self.models]})
+            return r.answer(200, {"object": "list", "data": [{"id": m, "object": "model", "owned_by": self.owner} for m in self.models]})
         if r.path not in ("/v1/chat/completions", "/v1/completions") or r.body is None:
             return r.answer(404, {"detail": "Not Found"})
         if r.body.get("model", self.models[0]) not in self.models:

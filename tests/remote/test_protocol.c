@@ -274,6 +274,24 @@ static void test_bodies_in_another_locale(void **state)
     setlocale(LC_ALL, "C");
 }
 
+static void test_begun_replies(void **state)
+{
+    (void)state;
+    struct we_request request = {
+        .messages = "{\"messages\": [{\"role\": \"user\"} ]}", .prefill_response = "\"Well", .max_tokens = 3};
+    const struct we_body_options asked = {.without_usage = true, .continues = we_continues_of(we_str_c("vllm"))};
+    const struct we_body_options by_itself = {.without_usage = true, .continues = we_continues_of(we_str_c("library"))};
+    assert_int_equal(we_continues_of(we_str_c("organization_owner")), WE_CONTINUES_NOT);
+    assert_body(&request, &asked,
+                "{\"messages\": [{\"role\": \"user\"} , {\"role\": \"assistant\", \"content\": \"\\\"Well\"}], "
+                "\"add_generation_prompt\": false, \"continue_final_message\": true, \"stream\": true, \"max_tokens\": 3, "
+                "\"temperature\": 0.0, \"top_p\": 1.0}");
+    request.messages = "{\"messages\": [ ]}";
+    assert_body(&request, &by_itself,
+                "{\"messages\": [ {\"role\": \"assistant\", \"content\": \"\\\"Well\"}], \"stream\": true, \"max_tokens\": 3, "
+                "\"temperature\": 0.0, \"top_p\": 1.0}");
+}
+
 static void test_what_cannot_be_asked(void **state)
 {
     (void)state;
@@ -442,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_lists_of_models),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_bodies_in_another_locale),
+        cmocka_unit_test(test_begun_replies),
         cmocka_unit_test(test_what_cannot_be_asked),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_failures),

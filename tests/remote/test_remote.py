@@ -193,6 +193,14 @@ class Replies(RemoteCase):
         self.server.fault = lambda r: r.path == "/v1/models" and r.cut()
         self.say()
 
+    def test_replies_that_are_begun(self):
+        for owner, more in [("vllm", {"add_generation_prompt": False, "continue_final_message": True}), ("library", {})]:
+            self.server.owner = owner
+            self.say("--prefill-response", "Well")
+            body = self.server.asked()[-1]
+            self.assertEqual(body["messages"][-1], {"role": "assistant", "content": "Well"})
+            self.assertEqual({k: body[k] for k in ("add_generation_prompt", "continue_final_message") if k in body}, more)
+
     def test_what_an_endpoint_cannot_do(self):
         self.bad(1, "run", "-m", self.server.address, "--ids", "[1]", contains="takes text, not token ids")
         self.fails("--prefill-response", "x", contains="beginning of its reply")
