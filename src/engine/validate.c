@@ -143,6 +143,24 @@ static const char *name_in_models(struct we_validator *v, const char *path)
     return name;
 }
 
+/* ORG/NAME of the Hub that a directory was cloned from with git. */
+static const char *name_in_git(struct we_validator *v)
+{
+    static const char host[] = "huggingface.co/";
+    struct we_buf text = {.limit = 1 << 16};
+    const char *path = we_path_join(&v->arena, v->path, ".git/config"), *name = NULL;
+    if (path && we_file_read(path, text.limit, &text, NULL) == WE_OK && text.length) {
+        const char *at = strstr(text.data, host);
+        const char *from = at ? at + sizeof host - 1 : "", *slash = strchr(from, '/');
+        const size_t length = strcspn(from, " \t\r\n\"'");
+        if (slash && slash > from && slash < from + length && (size_t)(slash + 1 - from) < length &&
+            memchr(slash + 1, '/', length - (size_t)(slash + 1 - from)) == NULL)
+            name = we_validator_text(v, "%.*s", (int)length, from);
+    }
+    we_buf_free(&text);
+    return name;
+}
+
 /* The name under which the Hub has the model, and the command that repairs it. */
 static void find_origin(struct we_validator *v)
 {
@@ -156,10 +174,12 @@ static void find_origin(struct we_validator *v)
     if (name == NULL)
         name = kept;
     v->known_name = name;
+    if (name == NULL)
+        name = name_in_git(v);
     if (v->model.models_dir)
         folder = we_validator_text(v, " --models-dir %s", we_shell_word(v, v->model.models_dir));
-    if (name == NULL)
-        v->again = we_validator_text(v, "whisperengine pull ORG/NAME%s", folder);
+    if (name == NULL) /* what can be used in its place */
+        v->again = we_validator_text(v, "whisperengine list%s", folder);
     else /* a copy elsewhere is not what pull would repair */
         v->again = we_validator_text(v, "whisperengine pull %s%s%s", we_shell_word(v, name), kept ? " --check" : "", folder);
 }

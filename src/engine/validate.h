@@ -22,7 +22,7 @@ struct we_validator {
 
     /* Of a model. */
     const char *path;
-    const char *again;             /* the command that fetches the model again */
+    const char *again;             /* the command that fetches the model again; where it came from unknown: that lists others */
     const char *known_name;        /* "ORG/NAME", or NULL */
     bool listed;                   /* the directory can be read */
     struct we_broken_file *broken; /* the files that a check has found broken */

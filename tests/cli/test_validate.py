@@ -326,7 +326,7 @@ class Models(ValidateCase):
             return [c for c in value["checks"] if c["status"] == "failed"][0]["hint"]
         for place, expected in {
                 "models/mlx/org/two": "whisperengine pull org/two --check",
-                "elsewhere": "whisperengine pull ORG/NAME",
+                "elsewhere": "whisperengine list",
                 ".cache/huggingface/hub/models--org--three/snapshots/" + "a" * 40: "whisperengine pull org/three --check"}.items():
             directory = self.make("plain", place)
             directory.cut("model.safetensors", 1000)
@@ -339,6 +339,11 @@ class Models(ValidateCase):
         directory.record("org/original")
         directory.cut("model.safetensors", 1000)
         self.assertEqual(hint("-m", "copy"), "whisperengine pull org/original")
+        directory = self.make("plain", "cloned")
+        os.mkdir(directory.path(".git"))
+        directory.write(".git/config", '[remote "origin"]\n\turl = https://huggingface.co/org/cloned\n')
+        directory.cut("model.safetensors", 1000)
+        self.assertEqual(hint("-m", "cloned"), "whisperengine pull org/cloned")
         directory = self.make("plain", "copy 2")
         directory.write("model.safetensors", POINTER)
         self.assertEqual(hint("-m", "copy 2"), "git -C 'copy 2' lfs pull")
