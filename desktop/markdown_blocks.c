@@ -110,14 +110,37 @@ static gboolean is_shown(GtkWidget *widget, uint64_t hash)
     return g_object_get_qdata(G_OBJECT(widget), shows()) == GSIZE_TO_POINTER((gsize)hash);
 }
 
+static void remove_from(GtkWidget *child)
+{
+    while (child) {
+        GtkWidget *next = gtk_widget_get_next_sibling(child);
+        gtk_widget_unparent(child);
+        child = next;
+    }
+}
+
+/* Rows stand in sections, so that a long list is not measured row by row when its last one grows. */
 static void set_list(GtkWidget *box, const struct we_markdown_block *list, int depth)
 {
-    GtkWidget *row = gtk_widget_get_first_child(box);
-    gtk_box_set_spacing(GTK_BOX(box), list->tight ? 4 : 8);
+    enum { SECTION_ROWS = 16 };
+    GtkWidget *section = NULL, *row = NULL, *next = gtk_widget_get_first_child(box);
+    int spacing = list->tight ? 4 : 8;
+    if (gtk_box_get_spacing(GTK_BOX(box)) != spacing) {
+        gtk_box_set_spacing(GTK_BOX(box), spacing);
+        for (GtkWidget *at = next; at; at = gtk_widget_get_next_sibling(at))
+            gtk_box_set_spacing(GTK_BOX(at), spacing);
+    }
     for (uint32_t i = 0; i < list->num_children; i++) {
+        if (i % SECTION_ROWS == 0) {
+            section = next ? next : vertical_box(spacing);
+            if (next == NULL)
+                gtk_box_append(GTK_BOX(box), section);
+            next = gtk_widget_get_next_sibling(section);
+            row = gtk_widget_get_first_child(section);
+        }
         if (row == NULL) {
             row = new_item();
-            gtk_box_append(GTK_BOX(box), row);
+            gtk_box_append(GTK_BOX(section), row);
         }
         if (!is_shown(row, item_hash(list, i))) {
             const struct we_markdown_block *item = list->children[i];
@@ -128,11 +151,8 @@ static void set_list(GtkWidget *box, const struct we_markdown_block *list, int d
         }
         row = gtk_widget_get_next_sibling(row);
     }
-    while (row) {
-        GtkWidget *next = gtk_widget_get_next_sibling(row);
-        gtk_box_remove(GTK_BOX(box), row);
-        row = next;
-    }
+    remove_from(row);
+    remove_from(next);
 }
 
 /* ---- blocks ---- */

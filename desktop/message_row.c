@@ -127,6 +127,8 @@ void we_message_row_update(WeMessageRow *row, const struct we_message *message)
         g_string_append_len(row->text, message->text, (gssize)message->length);
         we_message_body_set_text(row->body, message->text, message->length);
     }
+    if (!streaming)
+        we_message_body_finish(row->body);
     bool failed = message->state == WE_MESSAGE_FAILED;
     gtk_label_set_text(GTK_LABEL(row->problem), failed ? message->problem : "");
     gtk_widget_set_visible(row->problem, failed);
