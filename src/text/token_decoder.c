@@ -597,7 +597,7 @@ static void end_stage(struct we_token_stream *s, size_t i)
         if (stage->fragments && stage->step->regex) {
             replace_by_regex(s, stage, we_buf_str(&stage->held));
             give(s, i + 1, we_buf_str(&stage->made));
-        } else {
+        } else if (stage->fragments) { /* else nothing is held, and an empty token is a token */
             give(s, i + 1, we_buf_str(&stage->held));
         }
         break;

@@ -386,7 +386,16 @@ struct we_str we_tokenizer_text_of(const struct we_tokenizer *tokenizer, uint32_
 {
     const struct we_added_token *token = added_token(tokenizer, id);
     *skipped = token && token->skipped;
-    return token ? token->decoded : we_vocab_token(&tokenizer->model.vocab, id);
+    if (token)
+        return token->decoded;
+    struct we_str text = we_vocab_token(&tokenizer->model.vocab, id);
+    /* The pieces of Unigram may repeat, and an added token has the id of the last: an earlier one is as special. */
+    if (tokenizer->model.kind == WE_MODEL_UNIGRAM && text.data) {
+        uint32_t last = we_vocab_find(&tokenizer->added.contents, text);
+        token = last != WE_NO_ID ? added_token(tokenizer, last) : NULL;
+        *skipped = token && token->special;
+    }
+    return text;
 }
 
 uint32_t we_tokenizer_vocab_size(const struct we_tokenizer *tokenizer)

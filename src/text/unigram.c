@@ -19,10 +19,13 @@ static bool reserve_nodes(struct we_model_work *work, size_t n)
     return true;
 }
 
-static void offer(struct we_unigram_node *node, double score, size_t start, uint32_t id)
+/* Whether the way is better than the one known; then it takes its place. */
+static bool offer(struct we_unigram_node *node, double score, size_t start, uint32_t id)
 {
-    if (node->start == WE_NO_ID || score > node->score)
+    bool better = node->start == WE_NO_ID || score > node->score;
+    if (better)
         *node = (struct we_unigram_node){score, (uint32_t)start, id};
+    return better;
 }
 
 /* The best way to each place of the word, from left to right. */
@@ -46,11 +49,10 @@ static we_status find_ways(const struct we_token_model *model, struct we_unigram
                 alone = alone || end == at + length;
             }
         }
-        if (!alone) {
-            if (model->unk_id == WE_NO_ID)
-                return we_model_no_unk(model, error);
-            offer(&nodes[at + length], here + model->unigram.unk_score, at, model->unk_id);
-        }
+        /* Without an unknown token it is an error that this way is the best to there, even if the best of all avoids it. */
+        if (!alone && offer(&nodes[at + length], here + model->unigram.unk_score, at, model->unk_id) &&
+            model->unk_id == WE_NO_ID)
+            return we_model_no_unk(model, error);
     }
     return WE_OK;
 }

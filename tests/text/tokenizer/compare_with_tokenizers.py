@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Compares the tokenizer with the `tokenizers` package on tokenizers and texts made by chance, or on given tokenizer.json
-and GGUF files (whose expected ids, in FILE.inp and FILE.out, are compared too). Not part of the suite. Usage: compare_with_tokenizers.py PIPE [--tokenizers N] [--texts N] [--seed N] [FILE ...]
+"""Compares the tokenizer with the `tokenizers` package on tokenizers and texts made by chance, on those that the package trains
+(--trained), or on given tokenizer.json and GGUF files (whose expected ids, in FILE.inp and FILE.out, are compared too). Some of
+the texts are not valid UTF-8: there the package sees U+FFFD. --long N adds a text of so many bytes for each tokenizer. Not part
+of the suite. Usage: compare_with_tokenizers.py PIPE [--tokenizers N] [--texts N] [--long N] [--seed N] [--trained | FILE ...]
 PIPE is the built tests/text/tokenizer/tokenizer_pipe. Exit status 1 if anything differs."""
 import argparse
 import json
@@ -14,6 +16,7 @@ import tokenizers
 
 import random_texts
 import random_tokenizers
+import trained_tokenizers
 
 
 class Pipe:
@@ -50,7 +53,8 @@ class Comparison:
         if mine == oracle or (isinstance(oracle, str) and oracle.startswith("error: ")):
             return True  # where the package fails there is nothing to compare with
         self.different += 1
-        print(f"--- {what} differs\n mine   {mine!r}\n oracle {oracle!r}\n of     {shown!r}", flush=True)
+        start = next((i for i, (a, b) in enumerate(zip(mine, oracle)) if a != b), 0) if len(mine) > 5000 else 0
+        print(f"--- {what} differs\n mine   {mine[start:start + 5000]!r}\n oracle {oracle[start:start + 5000]!r}\n of     {shown[:5000]!r}", flush=True)
         return False
 
     def oracle(self, work):
@@ -64,8 +68,8 @@ class Comparison:
     def texts(self, tokenizer, texts, rng, name):
         size = tokenizer.get_vocab_size() + 3
         ok = True
-        for t in texts:
-            data = t.encode()
+        for data in texts:
+            t = data.decode(errors="replace")
             for what, special in (("E", True), ("e", False)):
                 expected = self.oracle(lambda: tokenizer.encode(t, add_special_tokens=special).ids)
                 mine = ids_of(self.pipe.ask(what, data))
@@ -101,6 +105,26 @@ def ambiguous(tokenizer, made):
     return len(set(found.values())) < len(found)
 
 
+def some_texts(rng, count, long, extra):
+    """Texts in bytes; one of ten is not UTF-8 any more."""
+    out = []
+    for _ in range(count):
+        data = random_texts.text(rng, extra).encode()
+        if rng.random() < 0.1 and data:
+            data = bytearray(data)
+            for _ in range(rng.randint(1, 3)):
+                i = rng.randrange(len(data) + 1)
+                data[i:i + rng.choice([0, 1])] = rng.choice([b"", b"\xff", b"\x80", b"\xc3", b"\xe2\x82", b"\xf0\x9f", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", bytes([rng.randrange(256)])])
+        out.append(bytes(data))
+    if long:
+        parts, size = [], 0
+        while size < long:
+            parts.append(random_texts.text(rng, extra) + rng.choice(["", " ", "\n"]))
+            size += len(parts[-1].encode())
+        out.append("".join(parts).encode()[:long].decode(errors="ignore").encode())
+    return out
+
+
 def expected_ids(pipe, path):
     """The ids that llama.cpp's vocabularies come with; returns how many texts differ."""
     if not os.path.exists(path + ".inp"):
@@ -124,14 +148,20 @@ def main():
     parser.add_argument("--tokenizers", type=int, default=300)
     parser.add_argument("--texts", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--long", type=int, default=0)
+    parser.add_argument("--trained", action="store_true")
     parser.add_argument("--keep-going", action="store_true", help="show every text of a tokenizer that differs")
     args = parser.parse_args()
     comparison = Comparison(Pipe(args.pipe), args.keep_going)
     refused = failed = unclear = 0
-    sources = args.files or range(args.seed, args.seed + args.tokenizers)
+    trained = dict(trained_tokenizers.cases(random.Random(args.seed))) if args.trained else {}
+    sources = list(trained) or args.files or range(args.seed, args.seed + args.tokenizers)
     for source in sources:
         rng = random.Random(source if isinstance(source, int) else args.seed)
-        if isinstance(source, int):
+        if source in trained:
+            source_text = trained[source]().to_str()
+            made = json.loads(source_text)
+        elif isinstance(source, int):
             made = random_tokenizers.tokenizer(rng)
             source_text = json.dumps(made, ensure_ascii=rng.random() < 0.3)
         else:
@@ -149,6 +179,8 @@ def main():
                 print(f"--- {source}: the package refuses what we take: {e}")
                 failed += 1
             continue
+        tokenizer.no_truncation()  # as transformers encodes, whatever the file has set
+        tokenizer.no_padding()
         if ambiguous(tokenizer, made):
             unclear += 1
             continue
@@ -156,11 +188,11 @@ def main():
             print(f"--- {source}: refused: {message.decode()}")
             failed += 1
             continue
-        if not isinstance(source, int):
+        if not isinstance(source, int) and source not in trained:
             failed += expected_ids(comparison.pipe, source) > 0
         extra = [t["content"] for t in made["added_tokens"]]
         extra += [c.upper() for c in extra]
-        texts = [random_texts.text(rng, extra) for _ in range(args.texts)]
+        texts = some_texts(rng, args.texts, args.long, extra)
         if not comparison.texts(tokenizer, texts, rng, source):
             failed += 1
             print({k: (v if k != "model" else {a: b for a, b in v.items() if a not in ("vocab", "merges")}) for k, v in made.items()} if isinstance(source, int) else source)
