@@ -29,17 +29,20 @@ void *we_arena_alloc(struct we_arena *arena, size_t size)
     if (size > SIZE_MAX / 2)
         return NULL;
     size_t need = ((size ? size : 1) + 15) & ~(size_t)15;
-    if (arena->limit && (need > arena->limit || arena->used > arena->limit - need))
-        return NULL;
     struct we_arena_chunk *chunk = arena->chunks;
-    if (chunk == NULL || chunk->size - chunk->used < need) {
-        size_t capacity = need > CHUNK_SIZE / 4 ? need : CHUNK_SIZE;
+    const bool large = need > CHUNK_SIZE / 4, fits = chunk && chunk->size - chunk->used >= need;
+    /* What a full chunk has left at its end is no more to be had, and so counts as used. */
+    const size_t lost = chunk && !fits && !large ? chunk->size - chunk->used : 0;
+    if (arena->limit && (need > arena->limit || arena->used + lost > arena->limit - need))
+        return NULL;
+    if (!fits) {
+        size_t capacity = large ? need : CHUNK_SIZE;
         struct we_arena_chunk *fresh = calloc(1, sizeof *fresh + capacity);
         if (fresh == NULL)
             return NULL;
         fresh->size = capacity;
         /* A large block goes behind the current chunk, which still has room. */
-        if (chunk && need > CHUNK_SIZE / 4) {
+        if (chunk && large) {
             fresh->next = chunk->next;
             chunk->next = fresh;
         } else {
@@ -50,7 +53,7 @@ void *we_arena_alloc(struct we_arena *arena, size_t size)
     }
     void *data = chunk->data + chunk->used;
     chunk->used += need;
-    arena->used += need;
+    arena->used += need + lost;
     return data;
 }
 

@@ -12,7 +12,7 @@ struct we_arena_chunk;
 /* Starts as {0}. */
 struct we_arena {
     struct we_arena_chunk *chunks;
-    size_t used;  /* bytes handed out, for the limit and for reports */
+    size_t used;  /* bytes handed out or left over at ends of chunks, for the limit and for reports */
     size_t limit; /* most bytes; 0: no limit */
 };
 

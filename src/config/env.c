@@ -206,7 +206,7 @@ static bool add_entry(struct parser *p, struct we_str name, uint32_t line, size_
     struct we_env *env = p->env;
     if (env->count == WE_ENV_MAX_ENTRIES)
         return fail(p, line, "more than 1024 variables");
-    if (p->value.length > MAX_VALUES - env->arena.used)
+    if (env->arena.used > MAX_VALUES || p->value.length > MAX_VALUES - env->arena.used)
         return fail(p, line, "the values together are longer than 8 MiB");
     struct we_env_entry entry = {we_arena_copy(&env->arena, name), we_arena_copy(&env->arena, we_buf_str(&p->value)), line, from, p->value_end};
     if (entry.name == NULL || entry.value == NULL) {
