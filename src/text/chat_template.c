@@ -318,7 +318,8 @@ static we_status render(const struct we_chat_template *chat_template, const stru
     const struct we_chat_variables *variables = &request->variables;
     struct we_json object = {.kind = WE_JSON_OBJECT, .items = variables->values, .keys = variables->names, .count = variables->count};
     /* A long conversation may take more than the defaults, in proportion. */
-    struct we_jinja_limits limits = {.memory = ((size_t)64 << 20) + 16 * request_length, .steps = 5000000 + 4 * (uint64_t)request_length};
+    struct we_jinja_limits limits = {.memory = WE_JINJA_MEMORY + WE_JINJA_MEMORY_PER_BYTE * request_length,
+                                     .steps = WE_JINJA_STEPS + WE_JINJA_STEPS_PER_BYTE * (uint64_t)request_length};
     size_t start = out->length;
     status = we_jinja_render(named->jinja, &object, &limits, out, error);
     if (status == WE_OK && (status = we_chat_request_cut(request, out, start, error)) != WE_OK) {

@@ -265,7 +265,7 @@ struct we_jreader {
     struct we_jinja *jinja;
     struct we_error *error;
     we_status status;
-    struct we_jtoken *tokens; /* (count), the last one is EOF */
+    struct we_jtoken *tokens; /* (count), the last one is EOF; the reader's */
     size_t count, at;
     uint32_t nesting;    /* of the parser's own calls */
     uint32_t loops;      /* around the statement, in the same function */

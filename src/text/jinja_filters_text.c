@@ -194,7 +194,7 @@ static struct we_jvalue filter_truncate(struct we_jrun *run, struct we_jvalue *a
 static struct we_jvalue filter_wordcount(struct we_jrun *run, struct we_jvalue *a)
 {
     struct we_jvalue value = we_jsoft_string(run, a[0]);
-    if (value.kind == WE_J_FAILED || !we_jcharge_bytes(run, 4 * (size_t)value.length))
+    if (value.kind == WE_J_FAILED || !we_jcharge_characters(run, we_jtext(value)))
         return we_jfailed();
     int64_t count = 0;
     bool inside = false;
@@ -212,7 +212,7 @@ static struct we_jvalue filter_wordcount(struct we_jrun *run, struct we_jvalue *
 static bool write_quoted(struct we_jrun *run, struct we_jvalue value, bool query)
 {
     struct we_jvalue text = we_jto_string(run, value);
-    bool fine = text.kind != WE_J_FAILED && we_jcharge_bytes(run, text.length);
+    bool fine = text.kind != WE_J_FAILED && we_jcharge_characters(run, we_jtext(text));
     for (size_t i = 0; fine && i < text.length; i++) {
         unsigned char c = (unsigned char)text.text[i];
         bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("_.-~", c)) ||

@@ -37,7 +37,7 @@ static bool dump_character(struct dump *dump, uint32_t c)
 static bool dump_string(struct dump *dump, struct we_str text)
 {
     struct we_jrun *run = dump->run;
-    bool fine = we_jwrite_c(run, "\"");
+    bool fine = we_jcharge_bytes(run, 2 * text.length) && we_jwrite_c(run, "\"");
     size_t plain = 0;
     for (size_t at = 0, size = 1; fine && at < text.length; at += size) {
         unsigned char byte = (unsigned char)text.data[at];

@@ -44,7 +44,7 @@ static bool fail_here(struct lexer *lexer, const char *message)
 static bool add_token(struct lexer *lexer, enum we_jtoken_type type, size_t start, struct we_jvalue value)
 {
     if (lexer->count == lexer->capacity) {
-        size_t capacity = lexer->capacity ? 2 * lexer->capacity : 256;
+        size_t capacity = lexer->capacity + lexer->capacity / 2 + 256;
         struct we_jtoken *tokens = realloc(lexer->tokens, capacity * sizeof *tokens);
         if (tokens == NULL)
             return we_jread_memory(lexer->reader);
@@ -545,13 +545,7 @@ bool we_jlex(struct we_jreader *reader, struct we_str source)
     while (fine && lexer.at < lexer.length)
         fine = lex_piece(&lexer);
     fine = fine && add_token(&lexer, WE_J_T_EOF, lexer.length, we_jnone());
-    if (fine) { /* the parser keeps no pointers into the tokens, but one owner of memory is simpler than two */
-        reader->tokens = we_jread_alloc(reader, lexer.count, sizeof *reader->tokens);
-        fine = reader->tokens != NULL;
-        if (fine)
-            memcpy(reader->tokens, lexer.tokens, lexer.count * sizeof *lexer.tokens);
-        reader->count = lexer.count;
-    }
-    free(lexer.tokens);
+    reader->tokens = lexer.tokens;
+    reader->count = lexer.count;
     return fine;
 }

@@ -49,7 +49,13 @@ bool we_jread_memory(struct we_jreader *reader)
 void *we_jread_alloc(struct we_jreader *reader, size_t count, size_t size)
 {
     void *data = we_arena_array(&reader->jinja->arena, count, size);
-    if (data == NULL)
+    const size_t used = reader->jinja->arena.used;
+    if (data == NULL && reader->status == WE_OK &&
+        (count > WE_JINJA_TREE_MEMORY / size || count * size > WE_JINJA_TREE_MEMORY - used))
+        reader->status =
+            we_error_set(reader->error, WE_UNSUPPORTED, "%s: a template that takes more than %d MB once it is read",
+                         reader->jinja->name, WE_JINJA_TREE_MEMORY / 1000000);
+    else if (data == NULL)
         we_jread_memory(reader);
     return data;
 }
@@ -565,7 +571,6 @@ bool we_jparse_template(struct we_jreader *reader)
 
 we_status we_jinja_parse(struct we_str source, const char *name, struct we_jinja **jinja, struct we_error *error)
 {
-    enum { MOST_SOURCE = 1 << 20, MEMORY = 128 << 20 };
     *jinja = NULL;
     struct we_jreader *reader = calloc(1, sizeof *reader);
     struct we_jinja *result = calloc(1, sizeof *result);
@@ -576,17 +581,18 @@ we_status we_jinja_parse(struct we_str source, const char *name, struct we_jinja
     }
     reader->jinja = result;
     reader->error = error;
-    result->arena.limit = MEMORY;
+    result->arena.limit = WE_JINJA_TREE_MEMORY;
     result->self_slot = WE_J_NO_SLOT;
     result->name = we_arena_copy(&result->arena, we_str_c(name ? name : "template"));
     if (result->name == NULL)
         we_jread_memory(reader);
-    else if (source.length > MOST_SOURCE)
-        reader->status = we_error_set(error, WE_UNSUPPORTED, "%s: a template of %zu bytes; at most %d are supported", result->name,
-                                      source.length, MOST_SOURCE);
+    else if (source.length > WE_JINJA_MOST_SOURCE)
+        reader->status = we_error_set(error, WE_UNSUPPORTED, "%s: a template of %zu bytes; at most %d are supported",
+                                      result->name, source.length, WE_JINJA_MOST_SOURCE);
     else if (we_jlex(reader, source) && we_jparse_template(reader))
         we_jresolve(reader);
     we_status status = reader->status;
+    free(reader->tokens);
     free(reader);
     if (status != WE_OK)
         we_jinja_free(result);

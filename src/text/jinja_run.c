@@ -65,11 +65,17 @@ bool we_jtoo_deep(struct we_jrun *run)
     return false;
 }
 
+void we_jmemory_spent(struct we_jrun *run)
+{
+    we_jfail_status(run, WE_OUT_OF_MEMORY, "the template needs more than the %zu MB of memory that its values may take",
+                    run->memory / 1000000);
+}
+
 /* ---- text ---- */
 
 static bool too_much_text(struct we_jrun *run)
 {
-    we_jfail_status(run, WE_OUT_OF_MEMORY, "the template needs more than its %zu MiB of memory", run->memory >> 20);
+    we_jmemory_spent(run);
     return false;
 }
 
@@ -160,12 +166,13 @@ static bool render(struct we_jrun *run, const struct we_json *variables)
 we_status we_jinja_render(const struct we_jinja *jinja, const struct we_json *variables, const struct we_jinja_limits *limits,
                           struct we_buf *out, struct we_error *error)
 {
-    enum { MEMORY = 64 << 20, STEPS = 5000000 };
-    struct we_jrun run = {.jinja = jinja, .error = error, .text = out, .memory = MEMORY, .steps = STEPS};
+    struct we_jrun run = {.jinja = jinja, .error = error, .text = out, .memory = WE_JINJA_MEMORY, .steps = WE_JINJA_STEPS};
     if (limits && limits->memory)
         run.memory = limits->memory < UINT32_MAX / 2 ? limits->memory : UINT32_MAX / 2;
+    run.memory -= jinja->arena.used < run.memory ? jinja->arena.used : run.memory - 1;
     if (limits && limits->steps)
         run.steps = limits->steps;
+    uint64_t steps = run.steps;
     run.now = limits && limits->now ? limits->now : (int64_t)time(NULL);
     run.arena.limit = run.memory;
     size_t before = out->length;
@@ -176,6 +183,9 @@ we_status we_jinja_render(const struct we_jinja *jinja, const struct we_json *va
     } else if (out->failed) {
         run.status = we_error_memory(error, "the text of a chat template");
     }
+    if (limits && limits->use)
+        *limits->use =
+            (struct we_jinja_use){.steps = steps - run.steps, .memory = jinja->arena.used + run.arena.used + out->capacity};
     we_arena_free(&run.arena);
     return run.status;
 }

@@ -50,6 +50,7 @@ struct we_jvalue we_jfail_status(struct we_jrun *run, we_status status, const ch
 struct we_jvalue we_jfail_undefined(struct we_jrun *run, struct we_jvalue undefined);
 bool we_jout_of_steps(struct we_jrun *run);
 bool we_jtoo_deep(struct we_jrun *run);
+void we_jmemory_spent(struct we_jrun *run);
 
 /* Counts work; false when there has been too much. */
 static inline bool we_jcharge(struct we_jrun *run, size_t steps)
@@ -62,6 +63,11 @@ static inline bool we_jcharge(struct we_jrun *run, size_t steps)
 static inline bool we_jcharge_bytes(struct we_jrun *run, size_t bytes)
 {
     return we_jcharge(run, bytes / 32 + 1);
+}
+/* The same where each character is looked at by itself. */
+static inline bool we_jcharge_characters(struct we_jrun *run, struct we_str text)
+{
+    return we_jcharge(run, text.length / 4 + 1);
 }
 /* Around whatever may nest without end. */
 static inline bool we_jenter(struct we_jrun *run)

@@ -26,7 +26,7 @@ static bool search_range(struct we_jrun *run, struct we_str text, const struct w
     }
     *from = we_joffset(text, (size_t)at[0]);
     *to = we_joffset(text, (size_t)at[1]);
-    return we_jcharge_bytes(run, text.length);
+    return we_jcharge_bytes(run, 4 * text.length);
 }
 
 /* Counts the work that it does: a needle that nearly matches everywhere is no way to spend time without end. */
@@ -40,17 +40,17 @@ bool we_jsearch(struct we_jrun *run, struct we_str text, struct we_str needle, s
         return true;
     }
     const char *end = text.data + text.length - needle.length + 1, *place = text.data + from;
+    size_t tries = 0;
     if (!we_jcharge(run, 1))
         return false;
     while (place < end && (place = memchr(place, needle.data[0], (size_t)(end - place))) != NULL) {
-        if (place[needle.length - 1] == needle.data[needle.length - 1]) {
-            if (memcmp(place, needle.data, needle.length) == 0) {
-                *at = (size_t)(place - text.data);
-                break;
-            }
-            if (!we_jcharge_bytes(run, needle.length))
-                return false;
+        bool near = place[needle.length - 1] == needle.data[needle.length - 1];
+        if (near && memcmp(place, needle.data, needle.length) == 0) {
+            *at = (size_t)(place - text.data);
+            break;
         }
+        if ((near || ++tries % 8 == 0) && !we_jcharge_bytes(run, near ? needle.length : 1))
+            return false;
         place++;
     }
     return true;
@@ -144,6 +144,8 @@ static struct we_jvalue begins_or_ends(struct we_jrun *run, const struct we_jval
         if (affix.kind != WE_J_STRING)
             return we_jfail(run, "%s first arg must be str or a tuple of str, not %s", ends ? "endswith" : "startswith",
                             we_jtype_name(affix));
+        if (i && !we_jcharge_bytes(run, affix.length < part.length ? affix.length : 1)) /* the first one is paid for */
+            return we_jfailed();
         if (from <= to && (ends ? we_str_ends_with(part, we_jtext(affix)) : we_str_starts_with(part, we_jtext(affix))))
             return we_jbool(true);
     }
@@ -209,7 +211,7 @@ static bool character_is(uint32_t c, size_t at, enum kind kind)
 static struct we_jvalue all_are(struct we_jrun *run, struct we_jvalue string, enum kind kind)
 {
     struct we_str text = we_jtext(string);
-    if (!we_jcharge_bytes(run, 4 * text.length))
+    if (!we_jcharge_characters(run, text))
         return we_jfailed();
     bool all = text.length > 0 || kind == ASCII || kind == PRINTABLE;
     for (size_t at = 0, size; all && at < text.length; at += size)
@@ -234,17 +236,17 @@ ALL_ARE(method_isidentifier, IDENTIFIER)
 
 static struct we_jvalue method_islower(struct we_jrun *run, struct we_jvalue *a)
 {
-    return we_jcharge_bytes(run, 4 * (size_t)a[0].length) ? we_jbool(we_jis_all_case(we_jtext(a[0]), false)) : we_jfailed();
+    return we_jcharge_characters(run, we_jtext(a[0])) ? we_jbool(we_jis_all_case(we_jtext(a[0]), false)) : we_jfailed();
 }
 
 static struct we_jvalue method_isupper(struct we_jrun *run, struct we_jvalue *a)
 {
-    return we_jcharge_bytes(run, 4 * (size_t)a[0].length) ? we_jbool(we_jis_all_case(we_jtext(a[0]), true)) : we_jfailed();
+    return we_jcharge_characters(run, we_jtext(a[0])) ? we_jbool(we_jis_all_case(we_jtext(a[0]), true)) : we_jfailed();
 }
 
 static struct we_jvalue method_istitle(struct we_jrun *run, struct we_jvalue *a)
 {
-    return we_jcharge_bytes(run, 4 * (size_t)a[0].length) ? we_jbool(is_title(we_jtext(a[0]))) : we_jfailed();
+    return we_jcharge_characters(run, we_jtext(a[0])) ? we_jbool(is_title(we_jtext(a[0]))) : we_jfailed();
 }
 
 const struct we_jcallable we_jstring_search_methods[] = {

@@ -54,7 +54,7 @@ static struct we_jvalue method_rstrip(struct we_jrun *run, struct we_jvalue *a)
 
 static struct we_jvalue method_removeprefix(struct we_jrun *run, struct we_jvalue *a)
 {
-    if (!we_jarg_string(run, "the prefix", a[1]))
+    if (!we_jarg_string(run, "the prefix", a[1]) || !we_jcharge_bytes(run, a[1].length))
         return we_jfailed();
     bool there = we_str_starts_with(we_jtext(a[0]), we_jtext(a[1]));
     return there ? we_jpart(a[0], we_str(a[0].text + a[1].length, a[0].length - a[1].length)) : a[0];
@@ -62,7 +62,7 @@ static struct we_jvalue method_removeprefix(struct we_jrun *run, struct we_jvalu
 
 static struct we_jvalue method_removesuffix(struct we_jrun *run, struct we_jvalue *a)
 {
-    if (!we_jarg_string(run, "the suffix", a[1]))
+    if (!we_jarg_string(run, "the suffix", a[1]) || !we_jcharge_bytes(run, a[1].length))
         return we_jfailed();
     bool there = we_str_ends_with(we_jtext(a[0]), we_jtext(a[1]));
     return there ? we_jpart(a[0], we_str(a[0].text, a[0].length - a[1].length)) : a[0];
@@ -136,9 +136,10 @@ static struct we_jvalue split(struct we_jrun *run, const struct we_jvalue *a, bo
 {
     struct we_jcollect parts = {0};
     int64_t most;
-    if (!we_jarg_int(run, a[2], -1, &most) || !we_jcharge_bytes(run, a[0].length))
-        return we_jfailed();
     bool space = a[1].kind == WE_J_MISSING || a[1].kind == WE_J_NONE;
+    if (!we_jarg_int(run, a[2], -1, &most) ||
+        !(space ? we_jcharge_characters(run, we_jtext(a[0])) : we_jcharge_bytes(run, a[0].length)))
+        return we_jfailed();
     if (!space && !we_jarg_string(run, "the separator", a[1]))
         return we_jfailed();
     if (!space && a[1].length == 0)
@@ -172,7 +173,7 @@ struct we_jvalue we_jsplit_lines(struct we_jrun *run, struct we_jvalue string, b
 {
     struct we_str text = we_jtext(string);
     struct we_jcollect lines = {0};
-    if (!we_jcharge_bytes(run, text.length))
+    if (!we_jcharge_characters(run, text))
         return we_jfailed();
     for (size_t start = 0; start < text.length;) {
         size_t end = start, size = 0;

@@ -10,7 +10,7 @@ void *we_jalloc(struct we_jrun *run, size_t count, size_t size)
     if (!__builtin_mul_overflow(count, size, &bytes) && we_jcharge_bytes(run, bytes))
         data = we_arena_alloc(&run->arena, bytes);
     if (data == NULL)
-        we_jfail_status(run, WE_OUT_OF_MEMORY, "the template needs more than its %zu MiB of memory", run->memory >> 20);
+        we_jmemory_spent(run);
     return data;
 }
 

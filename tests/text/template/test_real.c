@@ -90,6 +90,79 @@ static void test_real_templates(void **state)
                  changed);
 }
 
+/* ---- a long conversation ---- */
+
+enum { TURNS = 200, TURN_BYTES = 5000 };
+
+/* A turn's text: prose, code with its quotes and line ends, and a letter of each length. */
+static void append_text(struct we_buf *request, size_t turn)
+{
+    const size_t start = request->length;
+    while (request->length - start < TURN_BYTES) {
+        we_buf_printf(request, "In turn %zu somebody says: naïve 日本 😀.\\n```c\\nprintf(\\\"%%d\\\\n\\\", i);\\n```\\n", turn);
+        we_buf_append_c(request,
+                        "The quick brown fox jumps over the lazy dog, and <b>nobody</b> thinks of it & the rest.\\n\\n  ");
+    }
+}
+
+/* 200 turns of 1 MB together; with tools every fourth turn calls one, and the next is its result. */
+static void make_request(struct we_buf *request, bool tools)
+{
+    we_buf_append_c(request, "{\"messages\": [{\"role\": \"system\", \"content\": \"Be kind.\"}");
+    for (size_t i = 0; i < TURNS; i++) {
+        bool calls = tools && i % 4 == 1;
+        we_buf_printf(request, ", {\"role\": \"%s\", \"content\": \"",
+                      i % 2                 ? "assistant"
+                      : tools && i % 4 == 2 ? "tool"
+                                            : "user");
+        append_text(request, i);
+        we_buf_append_c(request,
+                        calls ? "\", \"tool_calls\": [{\"id\": \"abcdefghi\", \"type\": \"function\", \"function\": {\"name\": "
+                                "\"look\", \"arguments\": {\"at\": [1, 2.5, \"here\"]}}}]"
+                        : tools && i % 4 == 2 ? "\", \"tool_call_id\": \"abcdefghi\", \"name\": \"look\""
+                                              : "\"");
+        we_buf_append_c(request, "}");
+    }
+    we_buf_append_c(request, "]");
+    if (tools)
+        we_buf_append_c(
+            request, ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"look\", \"description\": \"Looks.\", "
+                     "\"parameters\": {\"type\": \"object\", \"properties\": {\"at\": {\"type\": \"array\"}}}}}]");
+    we_buf_append_c(request, ", \"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"add_generation_prompt\": true}");
+}
+
+/* The limits of templates are no limits for real ones: what a template makes of it may be an error, but its own. */
+static void test_a_long_conversation(void **state)
+{
+    const struct we_json *templates = golden_get(((struct golden *)*state)->tree, "templates");
+    struct we_buf requests[2] = {{0}};
+    size_t rendered = 0;
+    if (!we_path_is_directory(templates_folder()))
+        skip();
+    make_request(&requests[0], false);
+    make_request(&requests[1], true);
+    assert_true(requests[0].length > 1000000 && !requests[1].failed);
+    for (size_t i = 0; i < 2 * templates->count; i++) {
+        char path[1000];
+        struct we_buf source = {0}, out = {0};
+        struct we_chat_template *chat_template;
+        struct we_error error;
+        snprintf(path, sizeof path, "%s/%.*s", templates_folder(), WE_STR_ARG(templates->keys[i / 2]));
+        assert_int_equal(we_file_read(path, 0, &source, &error), WE_OK);
+        assert_int_equal(we_chat_template_parse(we_buf_str(&source), path, NULL, &chat_template, &error), WE_OK);
+        we_status status = we_chat_template_render(chat_template, we_buf_str(&requests[i % 2]), &out, &error);
+        if (status != WE_OK && (strstr(error.message, "takes too long") || status == WE_OUT_OF_MEMORY))
+            fail_msg("%s", error.message);
+        rendered += status == WE_OK;
+        we_chat_template_close(chat_template);
+        we_buf_free(&source);
+        we_buf_free(&out);
+    }
+    assert_true(rendered >= 55);
+    we_buf_free(&requests[0]);
+    we_buf_free(&requests[1]);
+}
+
 static int read_cases(void **state)
 {
     if (golden_read(state, "real_cases.json") != 0)
@@ -100,6 +173,6 @@ static int read_cases(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_templates)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_templates), cmocka_unit_test(test_a_long_conversation)};
     return cmocka_run_group_tests(tests, read_cases, golden_free);
 }
