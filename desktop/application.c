@@ -1,6 +1,8 @@
 #include "application.h"
 
 #include "desktop_resources.h"
+#include "preferences.h"
+#include "widgets.h"
 #include "window.h"
 
 #include <glib-unix.h>
@@ -46,6 +48,7 @@ static void quit(WeApplication *application)
     application->is_quitting = TRUE;
     if (application->window)
         gtk_widget_set_visible(GTK_WIDGET(application->window), FALSE);
+    we_configuration_finish();
     gboolean ended = application->engine == NULL || we_engine_shut_down(application->engine, PATIENCE);
     if (application->window)
         we_window_shut_down(application->window);
@@ -85,6 +88,76 @@ static void on_about(GSimpleAction *action, GVariant *parameter, gpointer data)
                           WE_APPLICATION_ID, "version", we_version(), "developer-name", _("The WhisperEngine developers"),
                           "comments", _("Chat with language models in MLX format, on this computer"), "license-type",
                           GTK_LICENSE_MIT_X11, NULL);
+}
+
+/* ---- settings ---- */
+
+static guint configured_signal;
+
+static void apply_theme(WeApplication *application);
+
+struct changing {
+    WeApplication *application;
+    we_settings_changed_fn *done;
+    gpointer context;
+    bool loads; /* the model is loaded with the new settings */
+};
+
+static void configure(WeApplication *application, struct we_configuration *configuration)
+{
+    we_configuration_unref(application->configuration);
+    application->configuration = configuration;
+    apply_theme(application);
+    if (application->engine)
+        we_engine_configure(application->engine, configuration);
+    if (application->window)
+        we_window_configure(application->window, configuration);
+    g_signal_emit(application, configured_signal, 0);
+}
+
+static void on_changed(gpointer context, struct we_configuration *configuration, const struct we_error *error)
+{
+    struct changing *changing = context;
+    WeApplication *application = changing->application;
+    if (configuration)
+        configure(application, configuration);
+    if (configuration && changing->loads)
+        we_engine_load(application->engine, application->configuration, NULL);
+    if (changing->done)
+        changing->done(changing->context, error);
+    else if (error && application->window)
+        we_tell(GTK_WIDGET(application->window), _("The setting cannot be saved"), error->message);
+    g_object_unref(application);
+    g_free(changing);
+}
+
+void we_application_change_settings(WeApplication *application, const struct we_env_change *changes, size_t count,
+                                    we_settings_changed_fn *done, gpointer context)
+{
+    struct changing *changing = g_new0(struct changing, 1);
+    *changing = (struct changing){g_object_ref(application), done, context, false};
+    we_configuration_change(application->configuration, changes, count, on_changed, changing);
+}
+
+void we_application_use_model(WeApplication *application, const char *model, const char *path)
+{
+    struct changing *changing = g_new0(struct changing, 1);
+    bool stated = we_settings_source(application->configuration->settings, WE_SETTING_MODEL) == WE_SOURCE_ENVIRONMENT;
+    *changing = (struct changing){g_object_ref(application), NULL, NULL, !stated};
+    if (stated) /* .env would not count */
+        we_engine_load(application->engine, application->configuration, model);
+    we_configuration_use_model(application->configuration, model, path, on_changed, changing);
+}
+
+static void on_preferences(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    (void)action;
+    (void)parameter;
+    WeApplication *application = data;
+    GtkWidget *window = we_preferences_new(application);
+    gtk_window_set_transient_for(GTK_WINDOW(window), GTK_WINDOW(application->window));
+    gtk_window_set_modal(GTK_WINDOW(window), TRUE);
+    gtk_window_present(GTK_WINDOW(window));
 }
 
 /* ---- its life ---- */
@@ -181,6 +254,7 @@ static void set_accel(GtkApplication *application, const char *action, const cha
 static void set_accels(GtkApplication *gtk)
 {
     set_accel(gtk, "app.quit", "<Control>q");
+    set_accel(gtk, "app.preferences", "<Control>comma");
     set_accel(gtk, "win.new-chat", "<Control>n");
     set_accel(gtk, "win.clear-chat", "<Control>l");
     set_accel(gtk, "win.stop", "Escape");
@@ -226,12 +300,14 @@ static void we_application_class_init(WeApplicationClass *klass)
     G_APPLICATION_CLASS(klass)->startup = startup;
     G_APPLICATION_CLASS(klass)->activate = activate;
     G_APPLICATION_CLASS(klass)->shutdown = shutdown;
+    configured_signal = g_signal_new("configured", WE_TYPE_APPLICATION, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void we_application_init(WeApplication *application)
 {
     static const GActionEntry actions[] = {
         {.name = "quit", .activate = on_quit},
+        {.name = "preferences", .activate = on_preferences},
         {.name = "about", .activate = on_about},
         {.name = "load-model", .activate = on_load_model},
     };

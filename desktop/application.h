@@ -21,4 +21,13 @@ struct we_conversations *we_application_store(WeApplication *application);
 /* Borrowed, until it is read again. */
 struct we_configuration *we_application_configuration(WeApplication *application);
 
+/* Writes .env, reads it again, and applies it: the signal "configured" tells that the configuration is another one. done is
+ * told NULL, or what is wrong. */
+typedef void we_settings_changed_fn(gpointer context, const struct we_error *error);
+void we_application_change_settings(WeApplication *application, const struct we_env_change *changes, size_t count,
+                                    we_settings_changed_fn *done, gpointer context);
+/* Loads a model, with which conversations go on, and makes it the configured one. path: where it is on this machine; NULL: it
+ * is an address. */
+void we_application_use_model(WeApplication *application, const char *model, const char *path);
+
 #endif

@@ -117,6 +117,7 @@ static GtkWidget *make_row(struct found *found)
         gtk_widget_add_css_class(excerpt, "dim-label");
         gtk_box_append(GTK_BOX(box), excerpt);
     }
+    gtk_widget_set_valign(box, GTK_ALIGN_CENTER);
     gtk_list_box_row_set_child(GTK_LIST_BOX_ROW(row), box);
     g_object_set_data_full(G_OBJECT(row), DAY, we_day_text(found->updated), g_free);
     g_object_set_data(G_OBJECT(row), SPINNER, spinner);

@@ -1,6 +1,7 @@
 #include "window.h"
 
 #include "conversation_files.h"
+#include "model_list.h"
 #include "monitor.h"
 #include "sidebar.h"
 #include "status_bar.h"
@@ -15,13 +16,14 @@ enum { DEFAULT_WIDTH = 1000, DEFAULT_HEIGHT = 700, LEAST_WIDTH = 360, LEAST_HEIG
 
 struct _WeWindow {
     AdwApplicationWindow parent;
+    WeApplication *application;
     struct we_conversations *store;
     WeEngine *engine;
     struct we_monitor *monitor;
     WeSidebar *sidebar;
     WeChatView *chat;
     WeStatusBar *status_bar;
-    GtkWidget *leaflet, *content, *toasts, *title, *chat_menu, *search_button, *side;
+    GtkWidget *leaflet, *content, *toasts, *title, *subtitle, *models, *model_list, *chat_menu, *search_button, *side;
 };
 
 G_DEFINE_FINAL_TYPE(WeWindow, we_window, ADW_TYPE_APPLICATION_WINDOW)
@@ -37,8 +39,10 @@ static void update_title(WeWindow *window)
 {
     const struct we_engine_model *model = we_engine_model(window->engine);
     const char *title = we_chat_view_title(window->chat);
-    adw_window_title_set_title(ADW_WINDOW_TITLE(window->title), title[0] ? title : _("New Chat"));
-    adw_window_title_set_subtitle(ADW_WINDOW_TITLE(window->title), model ? model->name : "");
+    gtk_label_set_text(GTK_LABEL(window->title), title[0] ? title : _("New Chat"));
+    gtk_label_set_text(GTK_LABEL(window->subtitle), model ? model->name : _("Choose a Model"));
+    g_autofree char *name = g_strdup_printf(_("Model: %s"), model ? model->name : _("none"));
+    we_name(window->models, name);
 }
 
 /* What can be done with the conversation that is shown. */
@@ -338,6 +342,7 @@ static GMenuModel *main_menu(void)
     g_autoptr(GMenu) chat = g_menu_new(), program = g_menu_new();
     g_menu_append(chat, _("_Import Chats…"), "win.import");
     g_menu_append(chat, _("_Export All Chats…"), "win.export-all");
+    g_menu_append(program, _("_Preferences"), "app.preferences");
     g_menu_append(program, _("_Keyboard Shortcuts"), "win.show-help-overlay");
     g_menu_append(program, _("_About WhisperEngine"), "app.about");
     g_menu_append_section(menu, NULL, G_MENU_MODEL(chat));
@@ -374,6 +379,49 @@ static GtkWidget *make_sidebar(WeWindow *window)
     return box;
 }
 
+static void on_popover_shown(WeWindow *window)
+{
+    we_model_list_refresh(WE_MODEL_LIST(window->model_list));
+}
+
+/* The title of the conversation, and the model: a button that shows the others. */
+static GtkWidget *make_title(WeWindow *window)
+{
+    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 0), *line = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 2);
+    window->title = gtk_label_new("");
+    window->subtitle = gtk_label_new("");
+    gtk_label_set_ellipsize(GTK_LABEL(window->title), PANGO_ELLIPSIZE_END);
+    gtk_label_set_ellipsize(GTK_LABEL(window->subtitle), PANGO_ELLIPSIZE_MIDDLE);
+    gtk_widget_add_css_class(window->title, "title");
+    gtk_widget_add_css_class(window->subtitle, "subtitle");
+    gtk_widget_set_halign(line, GTK_ALIGN_CENTER);
+    gtk_box_append(GTK_BOX(line), window->subtitle);
+    GtkWidget *arrow = gtk_image_new_from_icon_name("pan-down-symbolic");
+    gtk_widget_add_css_class(arrow, "dim-label");
+    gtk_box_append(GTK_BOX(line), arrow);
+    gtk_box_append(GTK_BOX(box), window->title);
+    gtk_box_append(GTK_BOX(box), line);
+
+    window->model_list = we_model_list_new(window->application);
+    GtkWidget *scrolled = gtk_scrolled_window_new(), *popover = gtk_popover_new();
+    gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scrolled), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
+    gtk_scrolled_window_set_propagate_natural_height(GTK_SCROLLED_WINDOW(scrolled), TRUE);
+    gtk_scrolled_window_set_max_content_height(GTK_SCROLLED_WINDOW(scrolled), 420);
+    gtk_scrolled_window_set_child(GTK_SCROLLED_WINDOW(scrolled), window->model_list);
+    gtk_widget_set_size_request(scrolled, 340, -1);
+    gtk_widget_add_css_class(scrolled, "model-list");
+    gtk_popover_set_child(GTK_POPOVER(popover), scrolled);
+    g_signal_connect_swapped(popover, "show", G_CALLBACK(on_popover_shown), window);
+    g_signal_connect_swapped(window->model_list, "chosen", G_CALLBACK(gtk_popover_popdown), popover);
+    window->models = gtk_menu_button_new();
+    gtk_menu_button_set_child(GTK_MENU_BUTTON(window->models), box);
+    gtk_menu_button_set_popover(GTK_MENU_BUTTON(window->models), popover);
+    gtk_widget_add_css_class(window->models, "flat");
+    gtk_widget_add_css_class(window->models, "model-button");
+    gtk_widget_set_tooltip_text(window->models, _("Choose a model"));
+    return window->models;
+}
+
 static GtkWidget *make_content(WeWindow *window)
 {
     GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 0), *header = adw_header_bar_new();
@@ -382,8 +430,7 @@ static GtkWidget *make_content(WeWindow *window)
     adw_header_bar_pack_start(ADW_HEADER_BAR(header), back);
     window->chat_menu = we_menu_button("view-more-symbolic", _("This chat"), NULL);
     adw_header_bar_pack_end(ADW_HEADER_BAR(header), window->chat_menu);
-    window->title = adw_window_title_new("", "");
-    adw_header_bar_set_title_widget(ADW_HEADER_BAR(header), window->title);
+    adw_header_bar_set_title_widget(ADW_HEADER_BAR(header), make_title(window));
     g_object_bind_property(window->leaflet, "folded", header, "show-start-title-buttons", G_BINDING_SYNC_CREATE);
     g_object_bind_property(window->leaflet, "folded", back, "visible", G_BINDING_SYNC_CREATE);
     window->chat = WE_CHAT_VIEW(we_chat_view_new(window->store, window->engine));
@@ -455,6 +502,7 @@ static void we_window_init(WeWindow *window)
 WeWindow *we_window_new(WeApplication *application)
 {
     WeWindow *window = g_object_new(WE_TYPE_WINDOW, "application", application, NULL);
+    window->application = application;
     window->store = we_application_store(application);
     window->engine = g_object_ref(we_application_engine(application));
     make_parts(window);
