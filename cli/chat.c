@@ -5,6 +5,7 @@
 #include "interrupt.h"
 #include "layout.h"
 #include "progress.h"
+#include "reply.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -95,19 +96,9 @@ bool we_chat_open_model(struct we_chat *chat, const char *name)
 
 /* ---- replies ---- */
 
-struct printing {
-    bool any, ended_with_newline;
-};
-
 static bool print_text(void *context, const char *text, size_t length)
 {
-    struct printing *printing = context;
-    we_spinner_stop();
-    if (length) {
-        printing->any = true;
-        printing->ended_with_newline = text[length - 1] == '\n';
-    }
-    return we_out_stream(text, length) && !we_interrupted();
+    return we_reply_print(context, text, length) && !we_interrupted();
 }
 
 static void remember_numbers(struct we_chat *chat, const struct we_result *result)
@@ -158,19 +149,16 @@ static bool send(struct we_chat *chat, const char *text)
 {
     struct we_error error;
     struct we_result result;
-    struct printing printing = {0};
+    struct we_printed printed = {0};
     struct we_request request = chat->request;
     request.on_text = print_text;
-    request.context = &printing;
+    request.context = &printed;
     request.sampling.seed += chat->regenerations;
     atomic_store(&replying, chat->session); /* a Ctrl-C that came since the message was read stops the reply too */
     we_spinner_start("reading the prompt");
     we_status status = we_session_send(chat->session, text, &request, &result, &error);
-    we_spinner_stop();
     atomic_store(&replying, NULL);
-    if (printing.any && !printing.ended_with_newline)
-        we_out_c("\n");
-    bool heard = we_out_flush();
+    bool heard = we_reply_end(&printed);
     bool replied = status == WE_OK;
     if (status != WE_OK) {
         report(chat, &error);
@@ -356,9 +344,8 @@ const struct we_command we_command_chat = {
     .synopsis = "[-m MODEL] [OPTIONS]",
     .options = options,
     .num_options = sizeof options / sizeof *options,
-    .settings = WE_TAKES_STORE | WE_TAKES_ENDPOINT | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
-    .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens "
-               "--prompt-cache-file ",
+    .settings = WE_TAKES_REPLY,
+    .unbuilt = WE_UNBUILT_REPLY,
     .details = "Type a message and press Enter; /help lists the commands. Ctrl-C stops the reply, not the program; Ctrl-D "
                "leaves. A paste of "
                "several lines is one message; Alt-Enter breaks a line, and so does a backslash at its end.\n"

@@ -126,6 +126,8 @@ static void print_cell(const char *text, size_t width, bool right, bool last)
         we_out_printf("%*s", (int)padding, "");
 }
 
+enum { SHORTEST = 24 }; /* to which the first column is cut so that others can stay */
+
 bool we_table_print(const struct we_table *table)
 {
     if (table->failed)
@@ -139,7 +141,9 @@ bool we_table_print(const struct we_table *table)
         total += widths[c] + (c ? 2 : 0);
     }
     size_t screen = we_terminal_width(STDOUT_FILENO);
-    while (we_terminal_is(STDOUT_FILENO) && total > screen && columns > 2)
+    /* Columns that matter less go first, then the end of the first column, then the others. */
+    while (we_terminal_is(STDOUT_FILENO) && total > screen && columns > 2 &&
+           (columns > table->keep || widths[0] < SHORTEST || total - widths[0] + SHORTEST > screen))
         total -= widths[--columns] + 2;
     if (we_terminal_is(STDOUT_FILENO) && total > screen) {
         size_t excess = total - screen;

@@ -17,10 +17,10 @@ char *we_format_age(int64_t seconds, char *out, size_t size);        /* "2 hours
 void we_make_printable(struct we_buf *text);
 
 /* A table of short texts on standard output. Starts as {0}; cells are copied. On a terminal that is too narrow, columns are left
- * out, the last ones first, but for the first two; then the first one is shortened. */
+ * out, the last ones first, but for the first `keep` (or two); then the first one is shortened. */
 enum { WE_TABLE_COLUMNS = 8 };
 struct we_table {
-    size_t columns, rows, capacity;
+    size_t columns, rows, capacity, keep;
     bool right[WE_TABLE_COLUMNS]; /* aligned to the right */
     char **cells;                 /* (rows, columns) */
     struct we_arena arena;

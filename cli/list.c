@@ -90,7 +90,7 @@ static int run_command(const struct we_args *args)
 {
     struct we_error error;
     struct listing list = {.names = we_args_has(args, "--names"), .as_json = we_args_has(args, "--json")};
-    list.table = (struct we_table){.columns = 5, .right = {false, true}};
+    list.table = (struct we_table){.columns = 5, .keep = 3, .right = {false, true}};
     if (list.names && list.as_json)
         return we_usage_error(args->command, "--names and --json are two forms; give one");
     we_table_add(&list.table, (const char *[]){"NAME", "SIZE", "FORMAT", "LAST USED", "PLACE"});

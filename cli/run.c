@@ -3,12 +3,12 @@
 #include "input.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "reply.h"
 #include "report.h"
 #include "terminal.h"
 
 #include "base/fs.h"
 #include "client/messages.h"
-
 
 #include <stdlib.h>
 
@@ -34,7 +34,8 @@ struct run {
     struct we_logit_bias *bias;
     const char **stop;
     struct we_result result;
-    bool json, ended_with_newline, printed;
+    struct we_printed printed;
+    bool json;
 };
 
 /* The prompt, in run->input if it had to be read; false: *status says why. */
@@ -151,30 +152,16 @@ static void prepare_sampling(struct run *run)
         run->request.sampling.temperature = 0;
 }
 
-static bool print_text(void *context, const char *text, size_t length)
-{
-    struct run *run = context;
-    we_spinner_stop();
-    if (length == 0)
-        return true;
-    run->printed = true;
-    run->ended_with_newline = text[length - 1] == '\n';
-    return we_out_stream(text, length);
-}
-
 static int generate(struct run *run)
 {
     struct we_error error;
     if (!run->json) {
-        run->request.on_text = print_text;
-        run->request.context = run;
+        run->request.on_text = we_reply_print;
+        run->request.context = &run->printed;
         we_spinner_start("reading the prompt");
     }
     we_status status = we_generate(run->model, &run->request, &run->result, &error);
-    we_spinner_stop();
-    if (run->printed && !run->ended_with_newline)
-        we_out_c("\n");
-    we_out_flush();
+    we_reply_end(&run->printed);
     if (status != WE_OK && status != WE_CANCELLED)
         return we_fail(run->args->command, &error);
     if (run->json && !we_report_json(run->model, &run->result))
@@ -218,9 +205,8 @@ const struct we_command we_command_run = {
     .synopsis = "[-m MODEL] -p PROMPT [OPTIONS]",
     .options = options,
     .num_options = sizeof options / sizeof *options,
-    .settings = WE_TAKES_STORE | WE_TAKES_ENDPOINT | WE_TAKES_DEVICE | WE_TAKES_SAMPLING | WE_TAKES_SYSTEM_PROMPT,
-    .unbuilt = " --kv-bits --kv-group-size --quantized-kv-start --max-kv-size --draft-model --num-draft-tokens "
-               "--prompt-cache-file ",
+    .settings = WE_TAKES_REPLY,
+    .unbuilt = WE_UNBUILT_REPLY,
     .details =
         "Sampling is that of mlx-lm: the same names, and the same tokens for the same seed. What is not given comes from the "
         "environment, .env, the model's generation_config.json, and then the defaults below.\n"

@@ -275,6 +275,13 @@ class Models(Case):
         self.install("org/mixed", os.path.join(MODELS, "llama-overrides"))
         self.assertIn("mixed, 5.74 bits", self.good("list").decode().splitlines()[2])
         self.assertEqual(one_line(self.good("list", "--json"))[1]["quantization"].split("; ")[::4], ["affine 4 bits, group 64", "bfloat16"])
+        self.install("org/" + "a-long-name-" * 6)
+        terminal = self.terminal("list", columns=80)
+        self.assertEqual(terminal.end(), 0)
+        lines = terminal.screen.text().splitlines()
+        self.assertEqual(lines[0].split(), ["NAME", "SIZE", "FORMAT"])
+        self.assertIn("…", lines[1])
+        self.assertTrue(max(map(len, lines)) <= 80 and lines[2].endswith("incomplete"), lines)
         self.assertEqual(self.good("list", "--names", "--models-dir", self.path("none")), b"")
         self.bad(2, "list", "--names", "--json", contains="give one")
 
