@@ -1,5 +1,7 @@
 #include "application.h"
 
+#include "log.h"
+
 #include <glib/gi18n.h>
 #include <locale.h>
 
@@ -12,6 +14,7 @@ int main(int argc, char **argv)
     bindtextdomain(GETTEXT_PACKAGE, LOCALE_DIR);
     bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
     textdomain(GETTEXT_PACKAGE);
+    g_log_set_writer_func(we_log_writer, NULL, NULL);
     g_autoptr(WeApplication) application = we_application_new();
     return g_application_run(G_APPLICATION(application), argc, argv);
 }

@@ -5,6 +5,7 @@
 #include "monitor.h"
 #include "sidebar.h"
 #include "status_bar.h"
+#include "tool_windows.h"
 #include "widgets.h"
 
 #include <glib/gi18n.h>
@@ -342,7 +343,9 @@ static GMenuModel *main_menu(void)
     g_autoptr(GMenu) chat = g_menu_new(), program = g_menu_new();
     g_menu_append(chat, _("_Import Chats…"), "win.import");
     g_menu_append(chat, _("_Export All Chats…"), "win.export-all");
+    g_menu_append(program, _("C_haracter Prompt"), "win.character");
     g_menu_append(program, _("_Preferences"), "app.preferences");
+    g_menu_append(program, _("Lo_g"), "win.log");
     g_menu_append(program, _("_Keyboard Shortcuts"), "win.show-help-overlay");
     g_menu_append(program, _("_About WhisperEngine"), "app.about");
     g_menu_append_section(menu, NULL, G_MENU_MODEL(chat));
@@ -506,6 +509,7 @@ WeWindow *we_window_new(WeApplication *application)
     window->store = we_application_store(application);
     window->engine = g_object_ref(we_application_engine(application));
     make_parts(window);
+    we_tool_windows_add(GTK_APPLICATION_WINDOW(window), application);
     we_window_configure(window, we_application_configuration(application));
     g_signal_connect_swapped(window->engine, "changed", G_CALLBACK(update_title), window);
     recall(window);
