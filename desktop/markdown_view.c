@@ -18,7 +18,8 @@ G_DEFINE_TYPE(WeMarkdownView, we_markdown_view, GTK_TYPE_WIDGET)
 enum {
     BLOCK_SPACING = 10,
     SECTION_BLOCKS = 16,
-    FRAME_SHARE = 4 /* an update that took t is followed by as many t for the rest of the window */
+    AT_ONCE = 32 << 10, /* bytes that are parsed in a millisecond or two */
+    FRAME_SHARE = 4     /* an update that took t is followed by as many t for the rest of the window */
 };
 
 static const char style[] =
@@ -154,8 +155,13 @@ void we_markdown_view_append(WeMarkdownView *view, const char *text, size_t leng
 
 void we_markdown_view_finish(WeMarkdownView *view)
 {
+    size_t length;
     view->final = TRUE;
-    schedule(view);
+    we_markdown_source(view->model, &length);
+    if (length <= AT_ONCE)
+        we_markdown_view_flush(view);
+    else
+        schedule(view);
 }
 
 gint64 we_markdown_view_longest_update(WeMarkdownView *view)

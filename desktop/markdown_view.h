@@ -14,7 +14,7 @@ GtkWidget *we_markdown_view_new(void);
 void we_markdown_view_set_text(WeMarkdownView *view, const char *text, size_t length);
 /* More of it, in pieces cut anywhere: shown with the next frame, or a later one where the last took long. */
 void we_markdown_view_append(WeMarkdownView *view, const char *text, size_t length);
-/* No more will come: what was shown as if it were whole is shown as it is. */
+/* No more will come: what was shown as if it were whole is shown as it is, at once unless the text is long. */
 void we_markdown_view_finish(WeMarkdownView *view);
 
 /* Shows now what waits for the next frame. */
