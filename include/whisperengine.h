@@ -62,7 +62,7 @@ enum we_rope_compat { WE_ROPE_PAPER = 0, WE_ROPE_MLX };
 /* Initialise with we_model_options_init; a zero or NULL field takes its default. */
 struct we_model_options {
     const char *models_dir;        /* where ORG/NAME is looked up, as DIR/mlx/ORG/NAME; default: ./models or the XDG data folder */
-    const char *adapter; /* directory of a LoRA or DoRA adapter that mlx-lm trained, applied to the model; default: none */
+    const char *adapter; /* directory of an adapter (LoRA, DoRA or full) that mlx-lm trained, for the model; default: none */
     const char *device;            /* "cpu"; default: the best one found */
     const char *isa; /* instruction set to force: "generic", "avx2", "avx512", "avx512bf16", "amx"; default: the best one */
     uint32_t threads;              /* default: the processors that this process may use */

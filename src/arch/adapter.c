@@ -27,28 +27,63 @@ struct adapter {
     struct module *modules; /* (count), sorted by name */
     size_t count;
     float scale;
-    bool dora;
+    bool dora, full;
     uint32_t rank, first_layer; /* from which on layers may be adapted */
     const struct we_json *keys; /* the modules of a layer, or of the model, that may be adapted; NULL: all */
 };
 
 /* ---- reading ---- */
 
-static we_status read_config(struct adapter *x, const char *directory)
+static we_status read_type(struct adapter *x, const char *directory, struct we_config *config)
 {
-    struct we_config config, parameters = {0};
     struct we_str type = we_str_c("lora");
-    we_status status = we_config_open_file(directory, "adapter_config.json", x->arena, &config, x->error);
-    if (status != WE_OK)
-        return status;
-    x->where = config.where;
-    status = we_config_string(&config, "fine_tune_type", &type, x->error);
+    if (!we_path_is_directory(directory))
+        return we_error_set(x->error, WE_NOT_FOUND,
+                            "%s: there is no such directory; an adapter has adapter_config.json and adapters.safetensors",
+                            directory);
+    we_status status = we_config_open_file(directory, "adapter_config.json", x->arena, config, x->error);
+    if (status == WE_OK) {
+        x->where = config->where;
+        status = we_config_string(config, "fine_tune_type", &type, x->error);
+    }
     if (status != WE_OK)
         return status;
     x->dora = we_str_equal_c(type, "dora");
-    if (!x->dora && !we_str_equal_c(type, "lora"))
-        return we_error_set(x->error, WE_UNSUPPORTED, "%s: fine_tune_type '%.*s' is not supported; lora and dora are", x->where,
-                            WE_STR_ARG(type));
+    x->full = we_str_equal_c(type, "full");
+    if (!x->dora && !x->full && !we_str_equal_c(type, "lora"))
+        return we_error_set(x->error, WE_UNSUPPORTED, "%s: fine_tune_type '%.*s' is not supported; lora, dora and full are",
+                            x->where, WE_STR_ARG(type));
+    return WE_OK;
+}
+
+static we_status open_weights(struct adapter *x, const char *directory)
+{
+    char *path = we_path_join(x->arena, directory, "adapters.safetensors");
+    return path ? we_safetensors_open_file(path, &x->weights, x->error) : we_error_memory(x->error, "an adapter");
+}
+
+we_status we_adapter_replace(const char *directory, struct we_arena *arena, struct we_safetensors **weights,
+                             struct we_error *error)
+{
+    struct adapter x = {.arena = arena, .error = error};
+    struct we_config config;
+    we_status status = read_type(&x, directory, &config);
+    if (status != WE_OK || !x.full)
+        return status;
+    status = open_weights(&x, directory);
+    if (status == WE_OK)
+        status = we_safetensors_replace(weights, x.weights, error);
+    if (status != WE_OK)
+        we_safetensors_close(x.weights);
+    return status;
+}
+
+static we_status read_config(struct adapter *x, const char *directory)
+{
+    struct we_config config, parameters = {0};
+    we_status status = read_type(x, directory, &config);
+    if (status != WE_OK || x->full)
+        return status;
     const struct we_json *layers = we_json_get(config.json, "num_layers");
     if (layers == NULL || !layers->is_integer)
         return we_error_set(x->error, WE_INVALID_FORMAT, "%s: \"num_layers\" is no whole number", x->where);
@@ -128,8 +163,7 @@ static we_status add_tensor(struct adapter *x, const struct we_tensor *tensor)
 
 static we_status read_weights(struct adapter *x, const char *directory)
 {
-    char *path = we_path_join(x->arena, directory, "adapters.safetensors");
-    we_status status = path ? we_safetensors_open_file(path, &x->weights, x->error) : we_error_memory(x->error, "an adapter");
+    we_status status = open_weights(x, directory);
     if (status != WE_OK)
         return status;
     size_t count = we_safetensors_count(x->weights);
@@ -140,8 +174,8 @@ static we_status read_weights(struct adapter *x, const char *directory)
         status = add_tensor(x, we_safetensors_at(x->weights, i));
     for (size_t i = 0; i < x->count && status == WE_OK; i++)
         if (x->modules[i].a == NULL || x->modules[i].b == NULL)
-            status = we_error_set(x->error, WE_INVALID_FORMAT, "%s: %.*s lacks lora_a or lora_b", path,
-                                  WE_STR_ARG(x->modules[i].name));
+            status = we_error_set(x->error, WE_INVALID_FORMAT, "%s: %.*s lacks lora_a or lora_b",
+                                  we_safetensors_at(x->weights, 0)->file, WE_STR_ARG(x->modules[i].name));
     return status;
 }
 
@@ -176,6 +210,41 @@ static we_status check_shapes(const struct adapter *x, struct module *m, const s
         return refuse(x, WE_UNSUPPORTED, m->a, "there is no DoRA of experts");
     m->experts = experts;
     m->rows = (uint32_t)rows;
+    return WE_OK;
+}
+
+/* Of an embedding A is (rows, rank) and B (rank, in): a row of it is what B adds to that row of the weights. */
+static we_status check_embedding(const struct adapter *x, struct module *m, const struct we_linear *linear)
+{
+    const uint64_t *a = m->a->shape, *b = m->b->shape;
+    if (m->a->num_dims != 2 || a[0] != linear->rows || a[1] != x->rank)
+        return wrong_shape(x, m->a, linear);
+    if (m->b->num_dims != 2 || b[0] != x->rank || b[1] != linear->in)
+        return wrong_shape(x, m->b, linear);
+    if (m->m && (m->m->num_dims != 1 || m->m->shape[0] != linear->rows))
+        return wrong_shape(x, m->m, linear);
+    if (x->dora && linear->mode != WE_QUANT_NONE)
+        return refuse(x, WE_UNSUPPORTED, m->a, "there is no DoRA of a quantised embedding");
+    m->rows = linear->rows;
+    return WE_OK;
+}
+
+static we_status copy_embedding(struct adapter *x, struct module *m, const struct we_linear *linear)
+{
+    struct we_lora *lora = we_arena_alloc(x->arena, sizeof *lora);
+    float *a = we_arena_array(x->arena, x->rank, (size_t)linear->in * sizeof *a);
+    float *b = we_arena_array(x->arena, linear->rows, (size_t)x->rank * sizeof *b);
+    if (lora == NULL || a == NULL || b == NULL)
+        return we_error_memory(x->error, "an adapter");
+    for (size_t i = 0; i < (size_t)x->rank * linear->in; i++)
+        a[i] = we_load_float(m->b->data, m->b->dtype, i);
+    for (size_t i = 0; i < (size_t)linear->rows * x->rank; i++)
+        b[i] = x->scale * we_load_float(m->a->data, m->a->dtype, i);
+    lora->rank = x->rank;
+    lora->a = (struct we_linear){
+        .data = a, .dtype = WE_F32, .rows = x->rank, .in = linear->in, .next = x->rank, .name = linear->name};
+    lora->b = b;
+    m->lora = lora;
     return WE_OK;
 }
 
@@ -302,6 +371,28 @@ static we_status visit(struct adapter *x, const struct we_linear *constant, bool
     return fuses ? fuse(x, linear) : WE_OK;
 }
 
+/* The embedding, and with it a head that shares its weights. */
+static we_status visit_embedding(struct adapter *x)
+{
+    struct we_decoder *d = x->decoder;
+    const struct we_str name = we_str_c(d->embed_tokens.name);
+    struct module *m = x->count ? bsearch(&name, x->modules, x->count, sizeof *x->modules, compare_name) : NULL;
+    if (m == NULL)
+        return WE_OK;
+    we_status status = check_embedding(x, m, &d->embed_tokens);
+    if (status == WE_OK)
+        status = copy_embedding(x, m, &d->embed_tokens);
+    if (status == WE_OK && x->dora)
+        status = scale_rows(x, m, &d->embed_tokens);
+    if (status != WE_OK)
+        return status;
+    m->used_rows = m->rows;
+    d->embed_tokens.lora = m->lora;
+    if (d->lm_head.data == d->embed_tokens.data)
+        d->lm_head.lora = m->lora;
+    return WE_OK;
+}
+
 static we_status visit_feed_forward(struct adapter *x, const struct we_feed_forward *f)
 {
     we_status status = visit(x, &f->gate_proj, false);
@@ -330,6 +421,10 @@ static we_status visit_block(struct adapter *x, const struct we_block *block)
     } else if (block->kind == WE_BLOCK_MAMBA2) {
         linears[0] = &block->op.mamba2->in_proj;
         linears[1] = &block->op.mamba2->out_proj;
+    } else if (block->kind == WE_BLOCK_LATENT_ATTENTION) { /* embed_q and unembed_out are no linear layers for mlx-lm */
+        const struct we_latent_attention *a = block->op.latent_attention;
+        memcpy(linears, (const struct we_linear *[]){&a->q_a_proj, &a->q_proj, &a->latent_proj, &a->rope_proj, &a->o_proj},
+               5 * sizeof *linears);
     } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
         status = visit_feed_forward(x, block->op.feed_forward);
     } else if (block->kind == WE_BLOCK_MOE) {
@@ -350,7 +445,7 @@ static we_status visit_block(struct adapter *x, const struct we_block *block)
 static we_status visit_all(struct adapter *x)
 {
     struct we_decoder *d = x->decoder;
-    we_status status = WE_OK;
+    we_status status = visit_embedding(x);
     for (uint32_t l = 0; l < d->num_layers && status == WE_OK; l++)
         for (uint32_t s = 0; s < d->layers[l].num_steps && status == WE_OK; s++)
             for (uint32_t b = 0; b < d->layers[l].steps[s].num_blocks && status == WE_OK; b++)
@@ -376,12 +471,8 @@ we_status we_adapter_apply(const char *directory, struct we_arena *arena, struct
 {
     struct adapter x = {.arena = arena, .decoder = decoder, .error = error};
     const size_t used = arena->used;
-    if (!we_path_is_directory(directory))
-        return we_error_set(error, WE_NOT_FOUND,
-                            "%s: there is no such directory; an adapter has adapter_config.json and adapters.safetensors",
-                            directory);
     we_status status = read_config(&x, directory);
-    if (status == WE_OK)
+    if (status == WE_OK && !x.full)
         status = read_weights(&x, directory);
     if (status == WE_OK)
         status = visit_all(&x);

@@ -11,7 +11,7 @@ static const struct we_setting table[WE_NUM_SETTINGS] = {
     {WE_SETTING_MODELS_DIR, "models_dir", "--models-dir", NULL, {"LOCAL_MODELS_DIR"}, WE_GROUP_MODEL,
      WE_SETTING_PATH, 0, 0, NULL, NULL, "DIR", "where models are kept, as DIR/mlx/ORG/NAME (./models, or the XDG data folder)"},
     {WE_SETTING_ADAPTER, "adapter", "--adapter", "--adapter-path", {"MLX_ADAPTER_PATH"}, WE_GROUP_MODEL,
-     WE_SETTING_PATH, 0, 0, NULL, NULL, "DIR", "a LoRA or DoRA adapter that mlx-lm trained, applied to the model"},
+     WE_SETTING_PATH, 0, 0, NULL, NULL, "DIR", "an adapter (LoRA, DoRA or full) that mlx-lm trained, for the model"},
     {WE_SETTING_HF_HOME, "hf_home", NULL, NULL, {"HF_HOME"}, WE_GROUP_MODEL,
      WE_SETTING_PATH, 0, 0, NULL, NULL, "DIR", "the Hugging Face folder, whose hub/ is searched too (~/.cache/huggingface)"},
     {WE_SETTING_HF_HUB_CACHE, "hf_hub_cache", NULL, NULL, {"HF_HUB_CACHE"}, WE_GROUP_MODEL,

@@ -20,8 +20,9 @@ void we_model_options_init(struct we_model_options *options)
     *options = (struct we_model_options){0};
 }
 
-we_status we_model_describe(const char *path, bool to_run, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
-                            struct we_safetensors **weights, struct we_decoder *decoder, struct we_error *error)
+we_status we_model_describe(const char *path, bool to_run, const char *adapter, enum we_rope_compat rope_compat,
+                            struct we_arena *arena, struct we_config *config, struct we_safetensors **weights,
+                            struct we_decoder *decoder, struct we_error *error)
 {
     *weights = NULL;
     struct we_arch_source source = {.arena = arena, .rope_compat = rope_compat};
@@ -32,9 +33,12 @@ we_status we_model_describe(const char *path, bool to_run, enum we_rope_compat r
         status = we_weights_open(path, config, to_run, weights, error);
     if (status != WE_OK)
         return status;
+    if (adapter)
+        status = we_adapter_replace(adapter, arena, weights, error);
     source.config = *config;
     source.weights = *weights;
-    status = we_arch_describe(&source, decoder, error);
+    if (status == WE_OK)
+        status = we_arch_describe(&source, decoder, error);
     if (status != WE_OK) {
         we_safetensors_close(*weights);
         *weights = NULL;
@@ -333,7 +337,8 @@ we_status we_model_open(const char *name, const struct we_model_options *options
         status = we_error_memory(error, "a model");
         goto done;
     }
-    status = we_model_describe(m->info.path, true, options->rope_compat, &m->arena, &m->config, &m->weights, &m->decoder, error);
+    status = we_model_describe(m->info.path, true, options->adapter, options->rope_compat, &m->arena, &m->config, &m->weights,
+                               &m->decoder, error);
     if (status != WE_OK)
         goto done;
     m->info.model_type = m->decoder.model_type;

@@ -30,9 +30,11 @@ struct we_model {
 };
 
 /* Config, weights and description of a directory, without a back-end: for summaries too. The parts live in the arena; the
- * caller closes the weights. to_run: else the data of some weights must not be read (see we_weights_open). */
-we_status we_model_describe(const char *path, bool to_run, enum we_rope_compat rope_compat, struct we_arena *arena, struct we_config *config,
-                            struct we_safetensors **weights, struct we_decoder *decoder, struct we_error *error);
+ * caller closes the weights. to_run: else the data of some weights must not be read (see we_weights_open). adapter: its
+ * directory, or NULL; what it puts beside the weights is still to be applied. */
+we_status we_model_describe(const char *path, bool to_run, const char *adapter, enum we_rope_compat rope_compat,
+                            struct we_arena *arena, struct we_config *config, struct we_safetensors **weights,
+                            struct we_decoder *decoder, struct we_error *error);
 
 /* Sampling defaults and end tokens, from the files in info.path, config and tokenizer. */
 we_status we_model_read_generation_config(struct we_model *model, struct we_error *error);

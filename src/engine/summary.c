@@ -186,7 +186,8 @@ static we_status fill_facts(struct we_model_summary *summary, const struct we_mo
     struct formats *formats = we_arena_alloc(&summary->arena, sizeof *formats);
     if (formats == NULL)
         return we_error_memory(error, "a summary");
-    we_status status = we_model_describe(facts->path, false, WE_ROPE_PAPER, &summary->arena, &config, &weights, &decoder, error);
+    we_status status =
+        we_model_describe(facts->path, false, NULL, WE_ROPE_PAPER, &summary->arena, &config, &weights, &decoder, error);
     if (status != WE_OK)
         return status;
     const enum we_precision precision = options->precision ? options->precision : WE_PRECISION_EXACT;

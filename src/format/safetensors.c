@@ -348,6 +348,45 @@ we_status we_safetensors_view(const struct we_tensor *tensors, size_t count, str
     return status;
 }
 
+/* The set's tensor that one of `above` takes the place of. */
+static we_status find_replaced(const struct we_safetensors *set, const struct we_tensor *tensor, struct we_tensor **replaced,
+                               struct we_error *error)
+{
+    struct we_tensor *t = (struct we_tensor *)we_safetensors_find(set, tensor->name); /* the caller's own, in memory */
+    *replaced = t;
+    bool alike = t && t->num_dims == tensor->num_dims && we_dtype_is_float(t->dtype) == we_dtype_is_float(tensor->dtype);
+    for (uint32_t i = 0; alike && i < t->num_dims; i++)
+        alike = t->shape[i] == tensor->shape[i];
+    if (alike)
+        return WE_OK;
+    char found[128], there[128];
+    return we_error_set(error, WE_INVALID_FORMAT, "%s: tensor %.*s of %s %s, where the model has %s %s", tensor->file,
+                        WE_STR_ARG(tensor->name), we_dtype_name(tensor->dtype), we_tensor_shape_text(tensor, found),
+                        t ? we_dtype_name(t->dtype) : "none of", t ? we_tensor_shape_text(t, there) : "this name");
+}
+
+we_status we_safetensors_replace(struct we_safetensors **set, struct we_safetensors *above, struct we_error *error)
+{
+    struct we_safetensors *view;
+    we_status status = we_safetensors_view((*set)->tensors, (*set)->count, &view, error);
+    for (size_t i = 0; i < above->count && status == WE_OK; i++) {
+        struct we_tensor *replaced;
+        status = find_replaced(view, &above->tensors[i], &replaced, error);
+        if (status != WE_OK)
+            break;
+        view->bytes += above->tensors[i].size - replaced->size;
+        *replaced = above->tensors[i];
+    }
+    if (status != WE_OK) {
+        we_safetensors_close(view);
+        return status;
+    }
+    view->below = above;
+    above->below = *set;
+    *set = view;
+    return WE_OK;
+}
+
 we_status we_safetensors_check(const void *data, size_t size, struct we_error *error)
 {
     struct we_safetensors *set = NULL;
@@ -377,7 +416,7 @@ void we_safetensors_close(struct we_safetensors *set)
 
 bool we_safetensors_is_mapped(const struct we_safetensors *set)
 {
-    return set->made == NULL;
+    return set->made == NULL && (set->below == NULL || we_safetensors_is_mapped(set->below));
 }
 
 size_t we_safetensors_count(const struct we_safetensors *set)

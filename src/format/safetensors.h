@@ -15,6 +15,9 @@ we_status we_safetensors_open(const char *directory, struct we_safetensors **set
 we_status we_safetensors_open_file(const char *path, struct we_safetensors **set, struct we_error *error);
 /* Other tensors (sorted here; what they point to must outlive the set), as if they had been read. */
 we_status we_safetensors_view(const struct we_tensor *tensors, size_t count, struct we_safetensors **set, struct we_error *error);
+/* Tensors of `above` (which becomes the set's) in place of those of the set: WE_INVALID_FORMAT for one that it lacks, or that
+ * has another shape there. After a failure the caller still has both. */
+we_status we_safetensors_replace(struct we_safetensors **set, struct we_safetensors *above, struct we_error *error);
 void we_safetensors_close(struct we_safetensors *set);
 
 size_t we_safetensors_count(const struct we_safetensors *set);

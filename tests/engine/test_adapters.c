@@ -1,5 +1,6 @@
-/* LoRA and DoRA adapters against what mlx-lm computes with them in float32 (compare_adapters.py): beside dense layers, fused
- * ones, experts and routers, in both precisions; and adapters that do not belong to the model, or are broken. */
+/* Adapters against what mlx-lm computes with them in float32 (compare_adapters.py): LoRA and DoRA beside dense layers, fused
+ * ones, experts, routers, those of latent attention and of the gated delta rule, embeddings, with heads of their own and shared
+ * ones; and full fine-tuning; in both precisions; and adapters that do not belong to the model, or are broken. */
 #include "support.h"
 
 #include <stdio.h>
@@ -79,12 +80,13 @@ static double error_of(const char *model, const char *adapter, struct golden_row
 static void test_as_mlx_lm(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama", "phi3", "qwen3_moe"};
+    static const char *const names[] = {"family-llama",   "family-phi3",   "family-qwen3_moe", "family-deepseek_v3",
+                                        "family-qwen3_5", "family-cohere", "llama-bfloat16",   "family-gemma"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char model[64], adapter[64];
+        const char *model = names[i], *part = strchr(model, '-') + 1;
+        char adapter[64];
         struct golden_rows g;
-        snprintf(model, sizeof model, "family-%s", names[i]);
-        snprintf(adapter, sizeof adapter, "adapter-%s", names[i]);
+        snprintf(adapter, sizeof adapter, "adapter-%s", strncmp(model, "family-", 7) == 0 ? part : model);
         read_golden(adapter, &g);
         const double exact = error_of(model, adapter, &g, WE_PRECISION_EXACT, false);
         const double decode = error_of(model, adapter, &g, WE_PRECISION_EXACT, true);
@@ -117,8 +119,17 @@ static void test_refused(void **state)
          "not one that such an adapter has"},
         {"family-llama", "adapter-llama", "adapters.safetensors", "q_proj.lora_a", "z_proj.lora_a", WE_INVALID_FORMAT,
          "lacks lora_a or lora_b"},
-        {"family-llama", "adapter-llama", "adapter_config.json", "\"lora\"", "\"full\"", WE_UNSUPPORTED,
-         "fine_tune_type 'full' is not supported; lora and dora are"},
+        {"family-llama", "adapter-llama", "adapter_config.json", "\"lora\"", "\"fool\"", WE_UNSUPPORTED,
+         "fine_tune_type 'fool' is not supported; lora, dora and full are"},
+        {"family-llama", "adapter-llama", "adapter_config.json", "\"lora\"", "\"full\"", WE_INVALID_FORMAT,
+         "none of this name"},
+        {"family-gemma", "adapter-gemma", "adapter_config.json", "\"full\"", "\"lora\"", WE_INVALID_FORMAT,
+         "no \"lora_parameters\""},
+        {"family-gemma2", "adapter-gemma", NULL, NULL, NULL, WE_INVALID_FORMAT, "where the model has"},
+        {"family-cohere", "adapter-llama-bfloat16", NULL, NULL, NULL, WE_INVALID_FORMAT,
+         "the adapter may be for another model"},
+        {"family-cohere", "adapter-cohere", "adapters.safetensors", "embed_tokens", "embed_tokenz", WE_INVALID_FORMAT,
+         "does not name its layer"},
         {"family-llama", "adapter-llama", "adapter_config.json", "\"scale\"", "\"alpha\"", WE_INVALID_FORMAT, "scale"},
         {"family-llama", "adapter-llama", "adapter_config.json", "\"rank\": 3", "\"rank\": 4", WE_INVALID_FORMAT,
          "is not that of rank 4"},

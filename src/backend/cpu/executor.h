@@ -239,6 +239,9 @@ const uint8_t *we_cpu_lora_x(const struct we_cpu_worker *w, const struct we_cpu_
 void we_cpu_lora_add(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix, enum we_phase phase, const uint8_t *x,
                      uint32_t first, uint32_t rows, uint32_t token, uint32_t tokens, float *out, size_t out_stride);
 
+/* The row of a token in an embedding, with what the adapter has to add. */
+void we_cpu_lora_embed(const struct we_linear *embedding, uint32_t token, float *x);
+
 /* moe.c: from the stream to block_out, its norm before included; ends its last phase. */
 void we_cpu_moe(struct we_cpu_worker *w, const struct we_cpu_block *b);
 

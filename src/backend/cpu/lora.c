@@ -54,3 +54,15 @@ void we_cpu_lora_add(struct we_cpu_worker *w, const struct we_cpu_matrix *matrix
             out[t * out_stride + i] = scale * (out[t * out_stride + i] - bias) + bias;
     }
 }
+
+void we_cpu_lora_embed(const struct we_linear *embedding, uint32_t token, float *x)
+{
+    const struct we_lora *lora = embedding->lora;
+    const size_t row = we_linear_tensor_row(embedding, token);
+    const float *a = lora->a.data, *b = lora->b + row * lora->rank;
+    for (uint32_t r = 0; r < lora->rank; r++)
+        for (uint32_t i = 0; i < embedding->in; i++)
+            x[i] += b[r] * a[(size_t)r * embedding->in + i];
+    for (uint32_t i = 0; lora->row_scales && i < embedding->in; i++)
+        x[i] *= lora->row_scales[row];
+}

@@ -85,6 +85,8 @@ static void embed(struct we_cpu_worker *w)
         for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < e->rows.count; row++) {
             float *x = e->stream + row * e->plan.hidden.stride;
             w->kernels->unpack_row(&e->plan.embed, e->tokens[row], x);
+            if (e->options.decoder->embed_tokens.lora)
+                we_cpu_lora_embed(&e->options.decoder->embed_tokens, e->tokens[row], x);
             if (multiplier != 1.0f)
                 for (uint32_t i = 0; i < e->plan.hidden.width; i++)
                     x[i] *= multiplier;
