@@ -2,8 +2,8 @@
  * against what memory and the instructions give on the same machine in the same minute.
  *
  *     bench_kernels [--isa NAME] [--kernel decode|prefill|attention] [--format TEXT] [--shape ROWSxINPUTS] [--threads N]
- *                   [--seconds S] [--json]
- * --format: those whose name contains TEXT ("4 bits", "bf16"). --seconds: for each measurement (0.1).
+ *                   [--tokens N] [--seconds S] [--json]
+ * --tokens: in a pass of decode (1). --format: those whose name contains TEXT ("4 bits", "bf16"). --seconds: for each measurement (0.1).
  *
  * Products of decode (one token) pass over copies of the matrix that no cache holds together; products of prefill take 512
  * tokens, packed beforehand, and as many rows as the time allows. Attention of decode passes over new keys and values all the
@@ -78,6 +78,7 @@ struct options {
     struct shape shape; /* rows 0: all */
     uint32_t threads;
     double seconds;
+    uint32_t tokens; /* in a pass of decode */
     bool json;
 };
 
@@ -279,7 +280,7 @@ static uint32_t rows_for_time(struct product *p)
 static bool bench_product(struct bench *b, const struct we_cpu_kernels *kernels, const struct format *f, struct shape shape,
                           enum we_precision precision, enum we_phase phase)
 {
-    struct product p = {.bench = b, .tokens = phase == WE_PHASE_DECODE ? 1 : PREFILL_TOKENS, .rows = shape.rows};
+    struct product p = {.bench = b, .tokens = phase == WE_PHASE_DECODE ? b->options.tokens : PREFILL_TOKENS, .rows = shape.rows};
     p.linear = (struct we_linear){.data = b->buffer,
                                   .scales = b->buffer,
                                   .biases = f->mode == WE_QUANT_AFFINE ? b->buffer : NULL,
@@ -504,7 +505,7 @@ static bool bench_isa(struct bench *b, const struct we_cpu_kernels *kernels)
 
 static bool parse(int argc, char **argv, struct options *o)
 {
-    *o = (struct options){.seconds = 0.1, .threads = we_processor_count()};
+    *o = (struct options){.seconds = 0.1, .tokens = 1, .threads = we_processor_count()};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--json") == 0) {
@@ -522,6 +523,8 @@ static bool parse(int argc, char **argv, struct options *o)
             ;
         else if (strcmp(argv[i], "--threads") == 0 && atoi(value) > 0)
             o->threads = (uint32_t)atoi(value);
+        else if (strcmp(argv[i], "--tokens") == 0 && atoi(value) > 0)
+            o->tokens = (uint32_t)atoi(value);
         else if (strcmp(argv[i], "--seconds") == 0 && atof(value) > 0)
             o->seconds = atof(value);
         else
@@ -538,7 +541,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &b.options)) {
         fprintf(stderr,
                 "usage: %s [--isa NAME] [--kernel decode|prefill|attention] [--format TEXT] [--shape ROWSxINPUTS] "
-                "[--threads N] [--seconds S] [--json]\n",
+                "[--threads N] [--tokens N] [--seconds S] [--json]\n",
                 argv[0]);
         return 2;
     }

@@ -3,6 +3,9 @@
 #endif
 #include "base/system.h"
 
+#include "base/cgroup.h"
+
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,29 +80,15 @@ static bool read_line(const char *path, char *line, size_t size)
     return ok;
 }
 
-/* A limit of this process's control group (version 2); false if there is none. */
-static bool read_cgroup(const char *name, char *line, size_t size)
-{
-    char group[512], path[768];
-    if (!read_line("/proc/self/cgroup", group, sizeof group) || strncmp(group, "0::", 3) != 0)
-        return false;
-    group[strcspn(group, "\n")] = '\0';
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/%s", strcmp(group + 3, "/") == 0 ? "" : group + 3, name);
-    return read_line(path, line, size) && strncmp(line, "max", 3) != 0;
-}
-
 uint32_t we_processor_count(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         n = CPU_COUNT(&set);
-    char line[128];
-    long long quota, period;
-    if (read_cgroup("cpu.max", line, sizeof line) && sscanf(line, "%lld %lld", &quota, &period) == 2 && period > 0) {
-        long limit = (long)((quota + period - 1) / period);
-        n = limit >= 1 && limit < n ? limit : n;
-    }
+    double quota;
+    if (we_cgroup_processors("", &quota) && quota < (double)n)
+        n = (long)ceil(quota);
     return n >= 1 ? (uint32_t)n : 1;
 }
 
@@ -114,12 +103,9 @@ uint64_t we_memory_available(void)
             available = kib * 1024;
     if (file)
         fclose(file);
-    char current[128];
-    if (read_cgroup("memory.max", line, sizeof line) && read_cgroup("memory.current", current, sizeof current)) {
-        uint64_t limit = strtoull(line, NULL, 10), used = strtoull(current, NULL, 10);
-        uint64_t left = limit > used ? limit - used : 0;
+    uint64_t left;
+    if (we_cgroup_memory_left("", &left))
         available = available == 0 || left < available ? left : available;
-    }
     return available;
 }
 
