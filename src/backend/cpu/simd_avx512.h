@@ -178,7 +178,7 @@ INLINE void v_prefetch_far(const void *p, size_t ahead)
 #if defined(__AVX512BF16__)
 #define HAS_BF16
 #endif
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(WE_TILES_EMULATED) /* in a test */
 #define HAS_TILES
 /* gcc's tile intrinsics do not tell the compiler what memory they read: without this, stores may come too late for them, or
  * be left out. */
