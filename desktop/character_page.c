@@ -62,7 +62,7 @@ gboolean we_character_page_is_changed(WeCharacterPage *page)
 static void show_problem(WeCharacterPage *page, const char *text)
 {
     if (text)
-        we_notice_show(WE_NOTICE(page->notice), text, NULL, NULL);
+        we_notice_show(WE_NOTICE(page->notice), NULL, text, NULL, NULL);
     else
         we_notice_hide(WE_NOTICE(page->notice));
 }

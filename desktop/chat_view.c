@@ -63,7 +63,7 @@ static gboolean answers_here(WeChatView *view)
 
 static void tell_problem(WeChatView *view, const struct we_error *error)
 {
-    we_notice_show(WE_NOTICE(view->notice), error->message, NULL, NULL);
+    we_notice_show(WE_NOTICE(view->notice), _("That did not work"), error->message, NULL, NULL);
 }
 
 /* ---- what can be done now ---- */
@@ -91,11 +91,12 @@ static void update_notice(WeChatView *view)
     const char *problem = we_engine_problem(view->engine);
     const struct we_engine_model *model = we_engine_model(view->engine);
     if (problem) {
-        we_notice_show(WE_NOTICE(view->notice), problem, _("Try Again"), "app.load-model");
+        we_notice_show(WE_NOTICE(view->notice), model ? _("The other model cannot be used") : _("No model can answer"), problem,
+                       _("Try Again"), "app.load-model");
     } else if (model && model->stands_in) {
-        g_autofree char *text = g_strdup_printf(_("%s cannot be used: %s\n%s answers in its place, with %s."), model->wanted,
-                                                model->reason, model->stands_in, model->name);
-        we_notice_show(WE_NOTICE(view->notice), text, _("Try Again"), "app.load-model");
+        g_autofree char *heading = g_strdup_printf(_("%s answers, with %s"), model->stands_in, model->name);
+        g_autofree char *text = g_strdup_printf(_("%s cannot be used: %s"), model->wanted, model->reason);
+        we_notice_show(WE_NOTICE(view->notice), heading, text, _("Try Again"), "app.load-model");
     } else {
         we_notice_hide(WE_NOTICE(view->notice));
     }
@@ -265,7 +266,7 @@ static void on_answer_ended(gpointer context, struct we_answer *answer, const ch
         reload(view);
     update_composer(view);
     if (problem)
-        we_notice_show(WE_NOTICE(view->notice), problem, NULL, NULL);
+        we_notice_show(WE_NOTICE(view->notice), _("The reply could not be kept"), problem, NULL, NULL);
     g_signal_emit(view, changed_signal, 0);
 }
 

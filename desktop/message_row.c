@@ -88,8 +88,8 @@ static void set_caption(WeMessageRow *row, const struct we_message *message)
     if (row->timestamps)
         append_part(line, time);
     if (row->is_reply) {
-        append_part(line, message->model);
         append_figures(line, message);
+        append_part(line, message->model); /* the last, as it is what can be left out where there is no room */
     }
     gtk_label_set_text(GTK_LABEL(row->caption), line->str);
     gtk_widget_set_tooltip_text(row->caption, row->is_reply && line->len ? line->str : NULL);

@@ -6,13 +6,15 @@
 
 struct _WeNotice {
     GtkWidget parent;
-    GtkWidget *revealer, *label, *button;
+    GtkWidget *revealer, *heading, *label, *button;
 };
 
 G_DEFINE_FINAL_TYPE(WeNotice, we_notice, GTK_TYPE_WIDGET)
 
-void we_notice_show(WeNotice *notice, const char *text, const char *button, const char *action)
+void we_notice_show(WeNotice *notice, const char *heading, const char *text, const char *button, const char *action)
 {
+    gtk_label_set_text(GTK_LABEL(notice->heading), heading ? heading : "");
+    gtk_widget_set_visible(notice->heading, heading != NULL);
     gtk_label_set_text(GTK_LABEL(notice->label), text);
     gtk_widget_set_visible(notice->button, button != NULL);
     if (button) {
@@ -48,16 +50,21 @@ static void we_notice_init(WeNotice *notice)
     gtk_widget_set_valign(icon, GTK_ALIGN_START);
     gtk_accessible_update_property(GTK_ACCESSIBLE(icon), GTK_ACCESSIBLE_PROPERTY_LABEL, _("Warning"), -1);
     gtk_box_append(GTK_BOX(box), icon);
+    GtkWidget *column = gtk_box_new(GTK_ORIENTATION_VERTICAL, 4);
+    gtk_widget_set_hexpand(column, TRUE);
+    notice->heading = we_text_label("");
+    gtk_widget_add_css_class(notice->heading, "heading");
     notice->label = we_text_label("");
-    gtk_widget_set_hexpand(notice->label, TRUE);
-    gtk_widget_set_valign(notice->label, GTK_ALIGN_CENTER);
-    gtk_box_append(GTK_BOX(box), notice->label);
     notice->button = gtk_button_new();
-    gtk_widget_set_valign(notice->button, GTK_ALIGN_CENTER);
-    gtk_box_append(GTK_BOX(box), notice->button);
+    gtk_widget_set_halign(notice->button, GTK_ALIGN_START);
+    gtk_widget_set_margin_top(notice->button, 6);
+    gtk_box_append(GTK_BOX(column), notice->heading);
+    gtk_box_append(GTK_BOX(column), notice->label);
+    gtk_box_append(GTK_BOX(column), notice->button);
+    gtk_box_append(GTK_BOX(box), column);
     GtkWidget *close = we_icon_button("window-close-symbolic", _("Close this message"));
     gtk_widget_add_css_class(close, "circular");
-    gtk_widget_set_valign(close, GTK_ALIGN_CENTER);
+    gtk_widget_set_valign(close, GTK_ALIGN_START);
     g_signal_connect_swapped(close, "clicked", G_CALLBACK(we_notice_hide), notice);
     gtk_box_append(GTK_BOX(box), close);
     notice->revealer = gtk_revealer_new();

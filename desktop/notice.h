@@ -8,8 +8,9 @@
 G_DECLARE_FINAL_TYPE(WeNotice, we_notice, WE, NOTICE, GtkWidget)
 
 GtkWidget *we_notice_new(void);
-/* button: what it says, with the name of the action that it carries out; NULL: none. It can always be closed. */
-void we_notice_show(WeNotice *notice, const char *text, const char *button, const char *action);
+/* heading: a few words, or NULL. button: what it says, with the name of the action that it carries out; NULL: none. It can
+ * always be closed. */
+void we_notice_show(WeNotice *notice, const char *heading, const char *text, const char *button, const char *action);
 void we_notice_hide(WeNotice *notice);
 
 #endif

@@ -169,6 +169,12 @@ static void show_choice(struct row *row, const struct we_settings *settings)
             adw_combo_row_set_selected(ADW_COMBO_ROW(row->widget), i);
 }
 
+/* The line of the table, which begins in lower case, as a sentence. */
+static char *sentence(const char *help)
+{
+    return g_strdup_printf("%c%s", g_ascii_toupper(help[0]), help + 1);
+}
+
 static void show_row(struct row *row)
 {
     const struct we_settings *settings = settings_of(row->window);
@@ -189,12 +195,13 @@ static void show_row(struct row *row)
     else if (strcmp(gtk_editable_get_text(GTK_EDITABLE(row->widget)), text ? text : "") != 0)
         gtk_editable_set_text(GTK_EDITABLE(row->widget), text ? text : "");
     row->setting_value = FALSE;
+    g_autofree char *help = sentence(setting->help);
     bool of_environment = source == WE_SOURCE_ENVIRONMENT;
     gtk_widget_set_sensitive(row->widget, !of_environment);
     gtk_widget_set_visible(row->reset, source == WE_SOURCE_FILE);
-    g_autofree char *where = of_environment ? g_strdup_printf(_("%s\nThe environment sets it: %s"), setting->help,
-                                                              we_settings_origin(settings, setting->id))
-                                            : g_strdup(setting->help);
+    g_autofree char *where =
+        of_environment ? g_strdup_printf(_("%s\nThe environment sets it: %s"), help, we_settings_origin(settings, setting->id))
+                       : g_strdup(help);
     g_autofree char *markup = g_markup_escape_text(where, -1);
     if (ADW_IS_ACTION_ROW(row->widget))
         adw_action_row_set_subtitle(ADW_ACTION_ROW(row->widget), markup);

@@ -8,7 +8,8 @@ static const double NEAR = 24; /* pixels from the end that count as the end */
 
 struct _WeScroller {
     GtkWidget parent;
-    GtkWidget *overlay, *scrolled, *child, *button;
+    GtkWidget *overlay, *scrolled, *viewport, *child, *button;
+    guint place_source;
     GtkAdjustment *adjustment;
     gboolean follows; /* the end */
     double from_end;  /* we_scroller_keep_place: how far from the end the place is; below 0: not asked for */
@@ -27,16 +28,28 @@ static void update_button(WeScroller *scroller)
     gtk_widget_set_visible(scroller->button, !scroller->follows);
 }
 
-/* The size of the page or of what it shows is another one. */
+static gboolean place_again(gpointer data)
+{
+    WeScroller *scroller = data;
+    scroller->place_source = 0;
+    gtk_widget_queue_allocate(scroller->viewport);
+    return G_SOURCE_REMOVE;
+}
+
+/* The size of the page or of what it shows is another one. This comes from within the viewport's own allocation, which has
+ * placed the child already: it has to be placed again. */
 static void on_size_changed(WeScroller *scroller)
 {
     GtkAdjustment *a = scroller->adjustment;
+    double before = gtk_adjustment_get_value(a);
     if (scroller->from_end >= 0) {
         gtk_adjustment_set_value(a, gtk_adjustment_get_upper(a) - scroller->from_end);
         scroller->from_end = -1;
     } else if (scroller->follows) {
         gtk_adjustment_set_value(a, end_of(a));
     }
+    if (gtk_adjustment_get_value(a) != before && scroller->place_source == 0)
+        scroller->place_source = g_idle_add_full(G_PRIORITY_HIGH_IDLE, place_again, scroller, NULL);
 }
 
 static void on_value_changed(WeScroller *scroller)
@@ -95,6 +108,7 @@ static void dispose(GObject *object)
     if (scroller->adjustment)
         g_signal_handlers_disconnect_by_data(scroller->adjustment, scroller);
     scroller->adjustment = NULL;
+    g_clear_handle_id(&scroller->place_source, g_source_remove);
     g_clear_weak_pointer(&scroller->shown);
     g_clear_pointer(&scroller->overlay, gtk_widget_unparent);
     G_OBJECT_CLASS(we_scroller_parent_class)->dispose(object);
@@ -118,10 +132,10 @@ GtkWidget *we_scroller_new(GtkWidget *child)
     scroller->child = child;
     scroller->scrolled = gtk_scrolled_window_new();
     gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scroller->scrolled), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
-    GtkWidget *viewport = gtk_viewport_new(NULL, NULL);
-    gtk_viewport_set_scroll_to_focus(GTK_VIEWPORT(viewport), TRUE);
-    gtk_viewport_set_child(GTK_VIEWPORT(viewport), child);
-    gtk_scrolled_window_set_child(GTK_SCROLLED_WINDOW(scroller->scrolled), viewport);
+    scroller->viewport = gtk_viewport_new(NULL, NULL);
+    gtk_viewport_set_scroll_to_focus(GTK_VIEWPORT(scroller->viewport), TRUE);
+    gtk_viewport_set_child(GTK_VIEWPORT(scroller->viewport), child);
+    gtk_scrolled_window_set_child(GTK_SCROLLED_WINDOW(scroller->scrolled), scroller->viewport);
     scroller->adjustment = gtk_scrolled_window_get_vadjustment(GTK_SCROLLED_WINDOW(scroller->scrolled));
     g_signal_connect_swapped(scroller->adjustment, "changed", G_CALLBACK(on_size_changed), scroller);
     g_signal_connect_swapped(scroller->adjustment, "value-changed", G_CALLBACK(on_value_changed), scroller);

@@ -383,6 +383,7 @@ static void make_list(WeSidebar *sidebar)
 {
     sidebar->list = gtk_list_box_new();
     gtk_widget_add_css_class(sidebar->list, "navigation-sidebar");
+    gtk_widget_add_css_class(sidebar->list, "conversation-list");
     gtk_list_box_set_header_func(GTK_LIST_BOX(sidebar->list), set_header, NULL, NULL);
     we_name(sidebar->list, _("Conversations"));
     g_signal_connect_swapped(sidebar->list, "row-activated", G_CALLBACK(on_activated), sidebar);

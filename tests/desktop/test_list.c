@@ -3,6 +3,7 @@
 
 #include "conversation_files.h"
 #include "message_row.h"
+#include "scroller.h"
 #include "sidebar.h"
 
 #include <stdlib.h>
@@ -197,6 +198,24 @@ static void test_list(void **state)
     driver_end();
 }
 
+/* Whether what is scrolled stands where the adjustment says. */
+static bool is_placed(GtkWidget *scroller, double value)
+{
+    GtkWidget *viewport = driver_find(scroller, GTK_TYPE_VIEWPORT, NULL, 0);
+    double x, y;
+    GtkWidget *child = gtk_viewport_get_child(GTK_VIEWPORT(viewport));
+    return gtk_widget_translate_coordinates(child, viewport, 0, 0, &x, &y) && y > -value - 2 && y < -value + 2;
+}
+
+static bool is_at_end(void *context)
+{
+    WeScroller *scroller = WE_SCROLLER(driver_find(context, WE_TYPE_SCROLLER, NULL, 0));
+    GtkAdjustment *a = we_scroller_adjustment(scroller);
+    return gtk_adjustment_get_page_size(a) > 0 && gtk_adjustment_get_upper(a) > 2 * gtk_adjustment_get_page_size(a) &&
+           gtk_adjustment_get_value(a) >= gtk_adjustment_get_upper(a) - gtk_adjustment_get_page_size(a) - 1 &&
+           is_placed(GTK_WIDGET(scroller), gtk_adjustment_get_value(a));
+}
+
 /* A long conversation is shown from its end; what stands before comes when it is asked for. */
 static void long_one(WeApplication *application, WeWindow *window)
 {
@@ -215,6 +234,7 @@ static void long_one(WeApplication *application, WeWindow *window)
     assert_int_equal(driver_count(chat, WE_TYPE_MESSAGE_ROW, NULL), 40);
     assert_true(driver_shows(chat, "Message number 59."));
     assert_false(driver_shows(chat, "Message number 19."));
+    driver_wait("the end is shown", is_at_end, chat);
     driver_click(chat, "Show Earlier Messages", 0);
     assert_int_equal(driver_count(chat, WE_TYPE_MESSAGE_ROW, NULL), TURNS);
     assert_true(driver_shows(chat, "Message number 0."));
@@ -223,12 +243,38 @@ static void long_one(WeApplication *application, WeWindow *window)
     assert_true(driver_shows(chat, "Message number 4."));
 }
 
+/* One reply that is taller than the window, in blocks that find their height later than plain text. */
+static void tall_one(WeApplication *application, WeWindow *window)
+{
+    struct we_error error;
+    int64_t id, parent;
+    struct we_conversations *store = we_application_store(application);
+    g_autoptr(GString) text = g_string_new("Like so:\n\n");
+    for (int i = 0; i < 12; i++)
+        g_string_append_printf(
+            text, "```c\nint number_%d(void)\n{\n    return %d;\n}\n```\n\n%d. An item\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n",
+            i, i, i);
+    assert_int_equal(we_conversations_new(store, NULL, NULL, &id, &error), WE_OK);
+    assert_int_equal(we_conversations_add(store, id, 0, "user", we_str_c("How?"), &parent, &error), WE_OK);
+    assert_int_equal(we_conversations_add(store, id, parent, "assistant", we_str(text->str, text->len), &parent, &error),
+                     WE_OK);
+    GtkWidget *chat = GTK_WIDGET(we_window_chat(window));
+    we_chat_view_open(WE_CHAT_VIEW(chat), id);
+    driver_wait("the end is shown", is_at_end, chat);
+    for (int i = 0; i < 60; i++) {
+        driver_settle();
+        g_usleep(10000);
+    }
+    assert_true(is_at_end(chat));
+}
+
 static void test_long(void **state)
 {
     (void)state;
     driver_begin();
     driver_write_env("LOCAL_MODELS_DIR=./none\n");
     driver_run(long_one);
+    driver_run(tall_one);
     driver_end();
 }
 
