@@ -2,6 +2,7 @@
 
 #include "character_page.h"
 #include "log_page.h"
+#include "models_page.h"
 
 #include <glib/gi18n.h>
 
@@ -67,6 +68,11 @@ static GtkWidget *make_character(GtkApplicationWindow *window)
     return we_character_page_new(WE_APPLICATION(gtk_window_get_application(GTK_WINDOW(window))));
 }
 
+static GtkWidget *make_models(GtkApplicationWindow *window)
+{
+    return we_models_page_new(WE_APPLICATION(gtk_window_get_application(GTK_WINDOW(window))));
+}
+
 static GtkWidget *make_log(GtkApplicationWindow *window)
 {
     (void)window;
@@ -85,6 +91,13 @@ static void on_log(GSimpleAction *action, GVariant *parameter, gpointer data)
     (void)action;
     (void)parameter;
     show(data, "log", _("Log"), 860, make_log);
+}
+
+static void on_models(GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+    (void)action;
+    (void)parameter;
+    show(data, "models", _("Models"), 720, make_models);
 }
 
 /* ---- what is logged ---- */
@@ -122,6 +135,7 @@ static void use_configuration(GtkWindow *window, WeApplication *application)
 void we_tool_windows_add(GtkApplicationWindow *window, WeApplication *application)
 {
     static const GActionEntry actions[] = {{.name = "character", .activate = on_character},
+                                           {.name = "models", .activate = on_models},
                                            {.name = "log", .activate = on_log}};
     WeEngine *engine = we_application_engine(application);
     g_action_map_add_action_entries(G_ACTION_MAP(window), actions, G_N_ELEMENTS(actions), window);

@@ -343,6 +343,7 @@ static GMenuModel *main_menu(void)
     g_autoptr(GMenu) chat = g_menu_new(), program = g_menu_new();
     g_menu_append(chat, _("_Import Chats…"), "win.import");
     g_menu_append(chat, _("_Export All Chats…"), "win.export-all");
+    g_menu_append(program, _("_Models"), "win.models");
     g_menu_append(program, _("C_haracter Prompt"), "win.character");
     g_menu_append(program, _("_Preferences"), "app.preferences");
     g_menu_append(program, _("Lo_g"), "win.log");
