@@ -425,10 +425,15 @@ static we_status visit_block(struct adapter *x, const struct we_block *block)
         const struct we_latent_attention *a = block->op.latent_attention;
         memcpy(linears, (const struct we_linear *[]){&a->q_a_proj, &a->q_proj, &a->latent_proj, &a->rope_proj, &a->o_proj},
                5 * sizeof *linears);
+    } else if (block->kind == WE_BLOCK_LAYER_INPUT) {
+        linears[0] = &block->op.layer_input->gate_proj;
+        linears[1] = &block->op.layer_input->out_proj;
     } else if (block->kind == WE_BLOCK_FEED_FORWARD) {
         status = visit_feed_forward(x, block->op.feed_forward);
     } else if (block->kind == WE_BLOCK_MOE) {
         const struct we_moe *moe = block->op.moe;
+        linears[0] = &moe->latent_in;
+        linears[1] = &moe->latent_out;
         status = visit_feed_forward(x, &moe->experts);
         if (status == WE_OK)
             status = visit_feed_forward(x, &moe->shared);
@@ -450,6 +455,8 @@ static we_status visit_all(struct adapter *x)
         for (uint32_t s = 0; s < d->layers[l].num_steps && status == WE_OK; s++)
             for (uint32_t b = 0; b < d->layers[l].steps[s].num_blocks && status == WE_OK; b++)
                 status = visit_block(x, &d->layers[l].steps[s].blocks[b]);
+    if (status == WE_OK)
+        status = visit(x, &d->layer_inputs.proj, false);
     if (status == WE_OK && d->lm_head.data != d->embed_tokens.data)
         status = visit(x, &d->lm_head, false);
     for (size_t i = 0; i < x->count && status == WE_OK; i++) {

@@ -6,6 +6,10 @@ static const struct we_text_member gemma3_members[] = {{"vocab_size", "262208", 
                                                        {"num_attention_heads", "8", false},
                                                        {"num_key_value_heads", "4", false},
                                                        {NULL, NULL, false}};
+static const struct we_text_member gemma4_members[] = {{"vocab_size", "262144", true},
+                                                       {"num_attention_heads", "8", false},
+                                                       {"num_key_value_heads", "1", false},
+                                                       {NULL, NULL, false}};
 static const struct we_text_member mistral3_members[] = {{"tie_word_embeddings", "false", false}, {NULL, NULL, false}};
 
 /* model_type -> family. Aliases are those of mlx-lm. */
@@ -22,6 +26,9 @@ const struct we_model_type we_model_types[] = {
     {"gemma2", &we_family_gemma2, NULL},
     {"gemma3", &we_family_gemma3, we_text_part_gemma3, gemma3_members},
     {"gemma3_text", &we_family_gemma3_text, NULL},
+    {"gemma4", &we_family_gemma4, we_text_part_gemma4, gemma4_members},
+    {"gemma4_text", &we_family_gemma4_text, NULL},
+    {"gemma4_unified", &we_family_gemma4, we_text_part_gemma4, gemma4_members},
     {"glm4", &we_family_glm4, NULL},
     {"glm4_moe", &we_family_glm4_moe, NULL},
     {"glm4_moe_lite", &we_family_glm4_moe_lite, NULL},
@@ -76,8 +83,9 @@ const struct we_model_type we_model_types[] = {
 
 const char *we_block_kind_name(enum we_block_kind kind)
 {
-    static const char *const names[WE_BLOCK_KIND_COUNT] = {
-        "attention", "feed-forward", "mixture of experts", "short convolution", "gated delta", "Mamba 2", "latent attention"};
+    static const char *const names[WE_BLOCK_KIND_COUNT] = {"attention",         "feed-forward",    "mixture of experts",
+                                                           "short convolution", "gated delta",     "Mamba 2",
+                                                           "latent attention",  "input of a layer"};
     return names[kind];
 }
 

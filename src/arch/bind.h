@@ -53,11 +53,13 @@ struct we_rope_config {
     bool parameters_only;                      /* only rope_parameters is read, unless it is null or {} */
     bool unscaled;                             /* the family has no scaling: only the base is read */
     bool longrope_mscales;                     /* short_mscale and long_mscale of the scaling count */
+    bool proportional;                         /* the type, where the config has none: */
+    float partial_rotary_factor;               /* of proportional, where the config has none; 0: 1 */
     const char *layer_type; /* where rope_parameters has an object for each type of layer; NULL: it has not */
 };
 /* Reduces rope_theta and rope_scaling (or rope_parameters) of the config to tables. Types: default, mrope (for text the
- * same), linear, dynamic, llama3, yarn, longrope (su). *switch_length is set for longrope as we_decoder.rope_switch_length;
- * it stays as it is for the others. Other types are refused by name. */
+ * same), linear, dynamic, llama3, yarn, longrope (su), proportional. *switch_length is set for longrope as
+ * we_decoder.rope_switch_length; it stays as it is for the others. Other types are refused by name. */
 we_status we_rope_build(const struct we_arch_source *source, const struct we_rope_config *config, struct we_rope *rope,
                         uint32_t *switch_length, struct we_error *error);
 

@@ -88,7 +88,9 @@ struct we_attention {
     struct we_linear q_proj, k_proj, v_proj, o_proj;
     struct we_linear gate_proj; /* (num_attention_heads * v_head_dim, hidden_size): o_proj reads out * sigmoid(it); absent: 1 */
     struct we_norm q_norm, k_norm; /* of each head, or of all heads together (before rope only) */
+    struct we_norm v_norm;         /* of each head */
     bool norm_after_rope;
+    bool shares_kv; /* no k_proj: it sees what an earlier block keeps under its `state`; no v_proj alone: values are raw keys */
     struct we_rope rope;
     enum we_mask mask;
     uint32_t window;             /* sliding: a query sees itself and window - 1 positions before it */
@@ -132,6 +134,8 @@ struct we_moe {
     bool norm_topk_prob;             /* weights are divided by norm_eps + their sum */
     float norm_eps;
     float routed_scaling_factor; /* of the weights */
+    struct we_norm router_norm;  /* of what the router reads, in place of the block's norm; none: the block's */
+    struct we_vector expert_scale; /* (num_experts): of the weights at last; absent: 1 */
     float jitter;                /* of sparsemixer: experts within twice it of the best one share its weight */
 };
 
@@ -194,6 +198,13 @@ struct we_latent_attention {
     float scale;                             /* of q . k */
 };
 
+/* out_proj(act(gate_proj . h) * the row's input for layer `index`); see we_layer_inputs. */
+struct we_layer_input {
+    struct we_linear gate_proj, out_proj; /* (width, hidden_size), (hidden_size, width) */
+    enum we_activation activation;
+    uint32_t index;
+};
+
 enum we_block_kind {
     WE_BLOCK_ATTENTION = 0,
     WE_BLOCK_FEED_FORWARD,
@@ -202,6 +213,7 @@ enum we_block_kind {
     WE_BLOCK_GATED_DELTA,
     WE_BLOCK_MAMBA2,
     WE_BLOCK_LATENT_ATTENTION,
+    WE_BLOCK_LAYER_INPUT,
     WE_BLOCK_KIND_COUNT
 };
 
@@ -217,20 +229,34 @@ struct we_block {                /* y = post_norm(op(pre_norm(h))) */
         const struct we_gated_delta *gated_delta;
         const struct we_mamba2 *mamba2;
         const struct we_latent_attention *latent_attention;
+        const struct we_layer_input *layer_input;
     } op;
     struct we_norm pre_norm, post_norm;
     uint32_t state; /* entry of the KV layout of a block that remembers, in [0, num_states); else WE_NO_STATE */
 };
 
-struct we_step {                 /* h = h + residual_multiplier * (sum of the blocks' y) */
+/* h = stream_multiplier * (h + residual_multiplier * post_norm(sum of the blocks' y)) */
+struct we_step {
     const struct we_block *blocks;
-    uint32_t num_blocks;         /* all read the same h */
+    uint32_t num_blocks; /* all read the same h */
     float residual_multiplier;
+    float stream_multiplier; /* 0: 1 */
+    struct we_norm post_norm;
 };
 
 struct we_layer {
     const struct we_step *steps;
     uint32_t num_steps;
+};
+
+/* What every layer gets of each token beside the stream: multiplier * (embed_multiplier * embed_tokens + norm(proj_multiplier *
+ * proj . h)), h as it enters the first layer; `width` values for each layer, normed by themselves. */
+struct we_layer_inputs {
+    uint32_t width;                /* 0: there are none */
+    struct we_linear embed_tokens; /* (vocab_size or more, num_layers * width) */
+    struct we_linear proj;         /* (num_layers * width, hidden_size) */
+    struct we_norm norm;
+    float embed_multiplier, proj_multiplier, multiplier;
 };
 
 struct we_decoder {
@@ -242,6 +268,7 @@ struct we_decoder {
     const struct we_layer *layers; /* (num_layers) */
     struct we_linear embed_tokens, lm_head; /* (vocab_size, hidden_size); tied: equal data */
     struct we_norm norm;
+    struct we_layer_inputs layer_inputs;
     float embedding_multiplier, logit_multiplier;
     float final_logit_softcapping; /* logits become c * tanh(logit / c); 0: they do not */
 };

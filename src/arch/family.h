@@ -13,6 +13,8 @@ struct we_keys {
     uint32_t hidden_size, num_hidden_layers, intermediate_size, num_attention_heads, num_key_value_heads, head_dim, vocab_size;
     uint32_t max_position_embeddings, original_max_position_embeddings, sliding_window, sliding_window_pattern;
     uint32_t no_rope_layer_interval, dim_model_base, rotary_dim;
+    uint32_t global_head_dim, num_global_key_value_heads, num_kv_shared_layers, hidden_size_per_layer_input,
+        vocab_size_per_layer_input;
     uint32_t kv_lora_rank, q_lora_rank, v_head_dim, qk_nope_head_dim;
     uint32_t num_experts, num_experts_per_tok, moe_intermediate_size, shared_intermediate_size, num_shared_experts, n_group,
         topk_group, first_k_dense_replace, conv_length, width_unit, decoder_sparse_step, moe_layer_start_index,
@@ -23,6 +25,7 @@ struct we_keys {
     float logit_scale, logits_scaling, attention_multiplier, embedding_multiplier, residual_multiplier;
     float scale_depth, scale_emb, routed_scaling_factor, router_jitter_noise, width_multiplier;
     bool attention_bias, attention_out_bias, mlp_bias, use_bias, layer_norm_bias, use_qk_norm, use_parallel_residual;
+    bool attention_k_eq_v, use_double_wide_mlp, enable_moe_block;
     bool rope_traditional, tie_word_embeddings, norm_topk_prob, norm_head, has_expert_bias, has_shared_expert, adjusts_width, conv_bias;
 };
 

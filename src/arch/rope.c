@@ -119,6 +119,29 @@ static we_status build_yarn(struct builder *b, float *mscale)
     return WE_OK;
 }
 
+/* Only the first part of the values turns, but as if all did: the others' frequencies are 0. */
+static we_status build_proportional(struct builder *b)
+{
+    float factor = 1;
+    double part = b->config->partial_rotary_factor != 0 ? (double)b->config->partial_rotary_factor : 1;
+    we_status status = WE_OK;
+    if (b->scaling.json) {
+        const struct we_json *value = we_json_get(b->scaling.json, "partial_rotary_factor"); /* not rounded to a float */
+        part = value && value->kind == WE_JSON_NUMBER ? value->number : 1;
+        status = we_config_float(&b->scaling, "factor", &factor, b->error);
+    }
+    if (status == WE_OK)
+        status = positive(b, "factor", factor);
+    if (status == WE_OK && !(part >= 0 && part <= 1))
+        status =
+            we_error_set(b->error, WE_INVALID_FORMAT,
+                         "%s: partial_rotary_factor is %g, where a number from 0 to 1 was expected", b->scaling.where, part);
+    const uint32_t turned = status == WE_OK ? (uint32_t)(b->config->rotary_dim * part) : 0;
+    for (uint32_t i = 0; status == WE_OK && i < b->half; i++)
+        b->freqs[i] = 2 * i < turned ? plain_freq(b, i) * (double)factor : INFINITY;
+    return status;
+}
+
 /* One of longrope's two lists of factors, a number for each pair. */
 static we_status longrope_freqs(struct builder *b, const struct we_arch_source *source, const char *key)
 {
@@ -258,7 +281,7 @@ we_status we_rope_build(const struct we_arch_source *source, const struct we_rop
     b.freqs = we_arena_array(source->arena, b.half, sizeof *b.freqs);
     if (b.freqs == NULL)
         return we_error_memory(error, "the table of rope");
-    struct we_str type = we_str_c("default");
+    struct we_str type = we_str_c(config->proportional ? "proportional" : "default");
     we_status status = read_config(&b, source, &type);
     if (status != WE_OK)
         return status;
@@ -276,10 +299,13 @@ we_status we_rope_build(const struct we_arch_source *source, const struct we_rop
         rope->mscale[1] = rope->mscale[0];
     } else if (we_str_equal_c(type, "longrope") || we_str_equal_c(type, "su")) {
         status = build_longrope(&b, source, rope, switch_length);
+    } else if (we_str_equal_c(type, "proportional")) {
+        status = build_proportional(&b);
     } else {
         status = we_error_set(
             error, WE_UNSUPPORTED,
-            "%s: rope type '%.*s' is not implemented; these are: default, linear, dynamic, llama3, yarn, longrope, su",
+            "%s: rope type '%.*s' is not implemented; these are: default, linear, dynamic, llama3, yarn, longrope, su, "
+            "proportional",
             b.scaling.where, WE_STR_ARG(type));
     }
     if (status == WE_OK && rope->inv_freq[0] == NULL)

@@ -106,6 +106,8 @@ static void count_moe(struct count *count, const struct we_moe *moe)
     count_linear(count, &moe->shared_gate);
     count_linear(count, &moe->latent_in);
     count_linear(count, &moe->latent_out);
+    count_norm(count, &(struct we_norm){.weight = moe->expert_scale});
+    count_norm(count, &moe->router_norm);
 }
 
 static void count_vectors(struct count *count, const struct we_vector *const *vectors, size_t n)
@@ -158,6 +160,9 @@ static void count_block(struct count *count, const struct we_block *block)
             count_linear(count, linears[i]);
         count_norm(count, &a->q_a_norm);
         count_norm(count, &a->latent_norm);
+    } else if (block->kind == WE_BLOCK_LAYER_INPUT) {
+        count_linear(count, &block->op.layer_input->gate_proj);
+        count_linear(count, &block->op.layer_input->out_proj);
     } else {
         const struct we_short_conv *c = block->op.short_conv;
         count_linear(count, &c->in_proj);
@@ -166,13 +171,26 @@ static void count_block(struct count *count, const struct we_block *block)
     }
 }
 
+static void count_step(struct count *count, const struct we_step *step)
+{
+    for (uint32_t b = 0; b < step->num_blocks; b++)
+        count_block(count, &step->blocks[b]);
+    count_norm(count, &step->post_norm);
+}
+
 void we_decoder_count(const struct we_decoder *decoder, uint64_t *num_parameters, uint64_t *token_bytes)
 {
     struct count count = {0};
     for (uint32_t l = 0; l < decoder->num_layers; l++)
         for (uint32_t s = 0; s < decoder->layers[l].num_steps; s++)
-            for (uint32_t b = 0; b < decoder->layers[l].steps[s].num_blocks; b++)
-                count_block(&count, &decoder->layers[l].steps[s].blocks[b]);
+            count_step(&count, &decoder->layers[l].steps[s]);
+    const struct we_layer_inputs *inputs = &decoder->layer_inputs;
+    if (inputs->width) { /* a token reads one row of the embedding */
+        count.parameters += linear_parameters(&inputs->embed_tokens);
+        count.bytes += we_linear_bytes(&inputs->embed_tokens) / inputs->embed_tokens.rows;
+        count_linear(&count, &inputs->proj);
+        count_norm(&count, &inputs->norm);
+    }
     count_norm(&count, &decoder->norm);
     count_linear(&count, &decoder->lm_head);
     *token_bytes = count.bytes + we_linear_bytes(&decoder->embed_tokens) / decoder->embed_tokens.rows;

@@ -108,6 +108,9 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
                                 (const struct we_linear *const[]){&a->q_a_proj, &a->q_proj, &a->latent_proj, &a->rope_proj,
                                                                   &a->embed_q, &a->unembed_out, &a->o_proj},
                                 7);
+                } else if (block->kind == WE_BLOCK_LAYER_INPUT) {
+                    const struct we_layer_input *input = block->op.layer_input;
+                    count_views(formats, (const struct we_linear *const[]){&input->gate_proj, &input->out_proj}, 2);
                 } else {
                     const struct we_moe *moe = block->op.moe;
                     count_feed_forward(formats, &moe->experts);
@@ -120,6 +123,8 @@ static void count_formats(const struct we_decoder *decoder, struct formats *form
             }
         }
     }
+    const struct we_layer_inputs *inputs = &decoder->layer_inputs;
+    count_views(formats, (const struct we_linear *const[]){&inputs->embed_tokens, &inputs->proj}, 2);
     count_format(formats, &decoder->embed_tokens, true);
     if (decoder->lm_head.data != decoder->embed_tokens.data)
         count_format(formats, &decoder->lm_head, true);

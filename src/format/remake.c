@@ -359,6 +359,30 @@ static we_status remake_mistral3(struct we_remake_planner *p, const struct we_te
     return rename_tensor(p, t, we_str_c(ours), after);
 }
 
+/* Its experts hold gate and up in one tensor; of a model of text and images the names begin otherwise. */
+static we_status remake_gemma4(struct we_remake_planner *p, const struct we_tensor *t, bool *done)
+{
+    static const char theirs[] = "model.language_model.", ours[] = "language_model.model.";
+    static const char *const halves[2] = {".switch_glu.gate_proj.weight", ".switch_glu.up_proj.weight"};
+    char text[LONGEST_NAME];
+    struct we_str name = t->name, before;
+    const bool nested = !is(p, "gemma4_text") && we_str_starts_with(name, we_str_c(theirs));
+    const size_t cut = nested ? sizeof theirs - 1 : 0;
+    int n = snprintf(text, sizeof text, "%s%.*s", nested ? ours : "", (int)(name.length - cut), name.data + cut);
+    if (n < 0 || (size_t)n >= sizeof text)
+        return we_error_set(p->error, WE_UNSUPPORTED, "the name of the tensor '%.*s' is too long", WE_STR_ARG(name));
+    name = we_str(text, (size_t)n);
+    *done = true;
+    if (cut_end(name, ".gate_up_proj", &before) && we_str_ends_with(before, we_str_c(".experts")))
+        return split_tensor(p, t, t, ONE_AFTER_THE_OTHER, before, halves);
+    if (cut_end(name, ".down_proj", &before) && we_str_ends_with(before, we_str_c(".experts")))
+        return rename_tensor(p, t, before, ".switch_glu.down_proj.weight");
+    if (nested)
+        return rename_tensor(p, t, name, "");
+    *done = false;
+    return WE_OK;
+}
+
 /* ---- families with states ---- */
 
 /* Norms whose weights are learned around 0; MLX's are around 1. */
@@ -501,6 +525,7 @@ static const struct {
     const char *model_type;
     remake_fn *remake;
 } families[] = {
+    {"gemma4", remake_gemma4},       {"gemma4_text", remake_gemma4},    {"gemma4_unified", remake_gemma4},
     {"gpt_oss", remake_gpt_oss},     {"granitemoe", remake_granitemoe}, {"lfm2", remake_lfm2},
     {"lfm2_moe", remake_lfm2},       {"bailing_moe", remake_bailing},   {"mistral3", remake_mistral3},
     {"llava", remake_mistral3},      {"qwen3_next", remake_qwen3_next}, {"qwen3_5", remake_qwen3_5},

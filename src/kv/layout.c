@@ -27,6 +27,12 @@ static uint64_t slot_values(const struct we_block *block)
     return 0;
 }
 
+/* Whether the entry is another block's. */
+static bool shares(const struct we_block *block)
+{
+    return block->kind == WE_BLOCK_ATTENTION && block->op.attention->shares_kv;
+}
+
 static void add_entry(const struct we_decoder *decoder, const struct we_block *block, struct we_kv_group *groups,
                       uint32_t *num_groups, struct we_kv_entry *entry)
 {
@@ -65,7 +71,7 @@ we_status we_kv_layout_derive(const struct we_decoder *decoder, enum we_dtype dt
                 const struct we_block *block = &step->blocks[b];
                 if (block->kind == WE_BLOCK_GATED_DELTA || block->kind == WE_BLOCK_MAMBA2)
                     entries[block->state] = (struct we_kv_entry){.group = WE_NO_GROUP}, in_slots += slot_values(block);
-                else if (block->state != WE_NO_STATE)
+                else if (block->state != WE_NO_STATE && !shares(block))
                     add_entry(decoder, block, groups, &num_groups, &entries[block->state]);
             }
         }

@@ -78,7 +78,7 @@ int main(void)
         "\nMixtures of experts read their weights as mlx-lm stores them, all experts of a layer in one tensor. Where mlx-lm\n"
         "and the original code differ, results are mlx-lm's: Gemma 2 sees all positions in every layer; only longrope follows\n"
         "its paper, unless `--rope-compat mlx` asks for mlx-lm's way.\n\n"
-        "Rope types: default, mrope (for text the same), linear, dynamic, llama3, yarn, longrope (su).\n\n"
+        "Rope types: default, mrope (for text the same), linear, dynamic, llama3, yarn, longrope (su), proportional.\n\n"
         "## Formats of weights\n"
         "The `quantization` block of `config.json`, with entries of its own for some modules, as mlx-lm writes it.\n\n");
     print_formats();

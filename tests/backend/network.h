@@ -29,6 +29,12 @@ struct test_network_shape {
     uint32_t expert_latent; /* what experts read in place of the stream; 0: the stream */
     enum we_router_score score;
     bool shared_expert, shared_gate;        /* beside them */
+    uint32_t own_layers; /* from this layer on, attention sees the keys and values of a layer before it; 0: of its own */
+    bool raw_values;     /* values are keys as they are before their norm */
+    bool value_norms, router_norm;
+    bool beside;                            /* experts beside a feed-forward, in one step with a norm of its own */
+    uint32_t layer_inputs;                  /* width of what every layer gets of each token, in a step of its own; 0: nothing */
+    float stream_multiplier;                /* of each layer's last step; 0: none */
     float softcap, final_softcap, q_growth; /* 0: none */
     float embedding_multiplier, residual_multiplier, logit_multiplier; /* 0: 1 */
 };

@@ -245,6 +245,16 @@ def original_form(directory, target, float8=False):
         weights = {"model.language_model." + k.removeprefix("language_model.model.") if k.startswith("language_model.model.") else
                    k.removeprefix("language_model."): v for k, v in weights.items()}
         weights["vision_tower.patch.weight"] = mx.ones((2, 2))
+    if family in ("gemma4", "gemma4_text"):
+        for start in {k.split(".switch_glu.")[0] for k in weights if ".switch_glu." in k}:
+            gate, up, down = (weights.pop(f"{start}.switch_glu.{n}_proj.weight") for n in ("gate", "up", "down"))
+            weights[start + ".gate_up_proj"], weights[start + ".down_proj"] = mx.concatenate([gate, up], axis=1), down
+        key = next(k for k in weights if k.endswith("layers.0.self_attn.q_norm.weight"))
+        weights[key.replace("layers.0.", "layers.77.").replace("q_norm", "k_norm")] = mx.ones(2)  # of a layer that shares its keys
+        weights[key.replace("self_attn.q_norm.weight", "mlp.down_proj.input_max")] = mx.ones(())
+        if family == "gemma4":
+            weights = {k.replace("language_model.model.", "model.language_model."): v for k, v in weights.items()}
+            weights |= {"model.vision_tower.patch.weight": mx.ones((2, 2)), "model.embed_audio.x.weight": mx.ones((2, 2))}
     if family in STATES:
         weights = _trained_form(family, weights)
     if family in LATENT:

@@ -282,8 +282,8 @@ static struct logits run_model(const char *directory)
 static void test_run_as_they_are(void **state)
 {
     (void)state;
-    static const char *const names[] = {"mixtral",     "gpt_oss", "granitemoe", "lfm2_moe",
-                                        "bailing_moe", "dots1",   "mistral3",   "helium"};
+    static const char *const names[] = {"mixtral", "gpt_oss",  "granitemoe", "lfm2_moe", "bailing_moe",
+                                        "dots1",   "mistral3", "helium",     "gemma4"};
     const struct we_json *sources = we_json_get(goldens, "sources");
     size_t found = 0;
     for (size_t i = 0; i < sources->count; i++)

@@ -25,7 +25,7 @@ import compare_with_mlx as compare  # also shows where families and tiny are
 import families
 import tiny
 
-FAMILIES = ["llama", "phi3", "qwen3", "gemma2", "cohere", "olmo2", "lfm2", "glm4", "starcoder2", "qwen3_moe", "qwen2_moe", "mixtral", "gpt_oss", "qwen3_next", "qwen3_5", "nemotron_h", "deepseek_v3", "glm4_moe_lite", "granitemoehybrid", "gemma3_text", "lfm2_moe"]
+FAMILIES = ["llama", "phi3", "qwen3", "gemma2", "cohere", "olmo2", "lfm2", "glm4", "starcoder2", "qwen3_moe", "qwen2_moe", "mixtral", "gpt_oss", "qwen3_next", "qwen3_5", "nemotron_h", "gemma4_text", "deepseek_v3", "glm4_moe_lite", "granitemoehybrid", "gemma3_text", "lfm2_moe"]
 QUANTS = [None, {"bits": 4, "group_size": 64}, {"bits": 8, "group_size": 32}, {"mode": "mxfp4", "bits": 4, "group_size": 32}]
 
 

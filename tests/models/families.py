@@ -173,6 +173,40 @@ def multipliers(rng):
         "embedding_multiplier": round(float(rng.uniform(1, 12)), 3), "residual_multiplier": round(float(rng.uniform(0.2, 1)), 3)}
 
 
+def gemma4_text(rng, unit):
+    c = usual(rng, unit, True, kinds=())
+    c.pop("rope_theta")
+    c["hidden_size"] *= 1 + 31 // unit  # of fewer values, norms magnify rounding until it looks like a difference
+    c["head_dim"] = int(pick(rng, *(n for n in (8, 12, 16, 32) if n <= MOST["head_dim"])))
+    layers = c["num_hidden_layers"] = int(rng.integers(3, 4 + MOST["layers"]))
+    types = [pick(rng, "full_attention", "sliding_attention") for _ in range(layers)]
+    shared = int(rng.integers(0, layers - 1))
+    own = layers - shared
+    types[int(rng.integers(own))] = "full_attention"
+    if own > 1:
+        types[own - 1 if types[own - 1] != "full_attention" or types.count("full_attention") > 1 else 0] = "sliding_attention"
+    types = [t if t in types[:own] else types[0] for t in types]
+    c |= {"num_kv_shared_layers": shared, "sliding_window": window(rng), "layer_types": types,
+          "global_head_dim": 2 * c["head_dim"] if chance(rng) else None, "use_double_wide_mlp": chance(rng),
+          "attention_k_eq_v": chance(rng), "final_logit_softcapping": pick(rng, None, float(rng.integers(5, 40))),
+          "hidden_size_per_layer_input": unit if chance(rng, 0.7) else 0, "vocab_size_per_layer_input": c["vocab_size"] + 2,
+          "tie_word_embeddings": chance(rng)}
+    if chance(rng):
+        c["num_global_key_value_heads"] = int(pick(rng, 1, c["num_attention_heads"]))
+    if chance(rng, 0.7):
+        c["rope_parameters"] = {
+            "full_attention": {"rope_type": "proportional", "rope_theta": theta(rng), "partial_rotary_factor": float(pick(rng, 0.25, 0.3, 0.5, 1.0))},
+            "sliding_attention": {"rope_type": "default", "rope_theta": theta(rng)}}
+    if chance(rng, 0.4):
+        c |= experts(rng, chosen="top_k_experts") | {"enable_moe_block": True, "moe_intermediate_size": few(rng, unit)}
+    return c
+
+
+def gemma4(rng, unit):
+    text = gemma4_text(rng, unit) | {"model_type": "gemma4_text"}
+    return {"text_config": text, "vocab_size": text["vocab_size"]}
+
+
 def granite(rng, unit):
     return usual(rng, unit) | tie(rng) | multipliers(rng) | {"attention_bias": chance(rng), "mlp_bias": chance(rng)}
 
@@ -624,7 +658,7 @@ def granitemoehybrid(rng, unit):
 
 
 FAMILIES = {f.__name__: f for f in (
-    llama, smollm3, phi3, qwen2, qwen3, mimo, gemma, gemma2, gemma3_text, gemma3, granite, minicpm, olmo, olmo2, olmo3, exaone4,
+    llama, smollm3, phi3, qwen2, qwen3, mimo, gemma, gemma2, gemma3_text, gemma3, gemma4_text, gemma4, granite, minicpm, olmo, olmo2, olmo3, exaone4,
     cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
     phi, ministral3, mistral3, mixtral, qwen2_moe, qwen3_moe, phimoe, gpt_oss, olmoe, granitemoe, glm4_moe, dots1, ernie4_5_moe,
     bailing_moe, minimax, lfm2, lfm2_moe, qwen3_next, qwen3_5, qwen3_5_moe,

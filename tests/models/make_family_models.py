@@ -14,7 +14,7 @@ import make_models
 import tiny
 
 ROWS = (0, 66, 99)
-SEEDS = {"stablelm": 3, "smollm3": 4, "granitemoehybrid": 17, "nemotron_h": 7, "deepseek_v3": 188, "glm4_moe_lite": 18}  # other seeds, for models that show more of their family
+SEEDS = {"stablelm": 3, "smollm3": 4, "granitemoehybrid": 17, "nemotron_h": 7, "deepseek_v3": 188, "glm4_moe_lite": 18, "gemma4": 41, "gemma4_text": 46}  # other seeds, for models that show more of their family
 PARTLY_DENSE = ("bailing_moe", "deepseek_v3", "dots1", "ernie4_5_moe", "glm4_moe", "glm4_moe_lite", "qwen3_moe")  # two layers: they have both kinds
 
 

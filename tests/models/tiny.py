@@ -69,13 +69,18 @@ def _weight(rng, name, shape, config):
     leaf = name.rsplit(".", 2)
     noise = rng.standard_normal(shape, dtype=np.float32)
     if name.endswith("norm.weight") or ".norms." in name:
-        return (config["model_type"] not in AROUND_ZERO) + 0.2 * noise
+        usual = (config["model_type"] not in AROUND_ZERO) + 0.2 * noise
+        if "gemma4" in config["model_type"] and name.endswith("q_norm.weight"):  # as its scores have no other scale
+            return usual / np.sqrt(shape[0])
+        return usual
     if leaf[-1] == "bias":
         return 0.3 * noise
     if leaf[-1] in ("A_log", "dt_bias", "D"):
         return {"A_log": 0.0, "dt_bias": -0.5, "D": 1.0}[leaf[-1]] + 0.8 * noise
     if leaf[-1] == "sinks":
         return noise
+    if leaf[-1] in ("scale", "per_expert_scale", "layer_scalar"):
+        return 1 + 0.2 * noise
     if leaf[-1].endswith("_bias"):
         return 0.1 * noise
     if leaf[-2] in EMBEDDINGS:

@@ -83,7 +83,7 @@ static size_t partials_of(const struct job *j)
 static struct plan make_plan(const struct we_cpu_worker *w, const struct we_cpu_block *b)
 {
     const struct we_executor *e = w->executor;
-    struct plan plan = {.fused = true};
+    struct plan plan = {.fused = !b->attention->shares_kv};
     uint64_t pieces = 0, chunks = 0, most_chunks = 0, partials = 0;
     bool tiles = false;
     for (uint32_t i = 0; i < e->num_spans; i++) {
@@ -156,6 +156,16 @@ static void norm_and_turn(struct we_cpu_worker *w, const struct job *j, const st
     }
 }
 
+/* A value, and the key as it is before its norm and rope. */
+static void make_value(struct we_cpu_worker *w, const struct we_cpu_block *b, const float *key, float *value)
+{
+    const struct we_attention *a = b->attention;
+    if (b->v.linear == NULL)
+        memcpy(value, key, a->v_head_dim * sizeof *value);
+    if (a->v_norm.kind != WE_NORM_NONE)
+        w->kernels->norm(&a->v_norm, value, value);
+}
+
 /* The keys and values of a KV head at positions [first, last) of the span, which lie in one page. */
 static void write_page(struct we_cpu_worker *w, const struct job *j, uint32_t head, uint32_t first, uint32_t last)
 {
@@ -164,8 +174,10 @@ static void write_page(struct we_cpu_worker *w, const struct job *j, uint32_t he
     const uint32_t v_dim = is_latent(j->block) ? 0 : a->v_head_dim;
     const uint32_t begin = j->span->first_row + (first - j->span->position), slot = first % WE_PAGE_POSITIONS;
     float *k = e->k + begin * e->plan.k.stride + (size_t)head * a->head_dim;
-    const float *v = e->v + begin * e->plan.v.stride + (size_t)head * v_dim;
+    float *v = e->v + begin * e->plan.v.stride + (size_t)head * v_dim;
     const struct place place = place_of(e, j, head, first);
+    for (uint32_t i = 0; i < last - first && v_dim; i++)
+        make_value(w, j->block, k + i * e->plan.k.stride, v + i * e->plan.v.stride);
     for (uint32_t i = 0; i < last - first; i++)
         norm_and_turn(w, j, &a->k_norm, head, begin + i, 1.0f, k + i * e->plan.k.stride);
     if (e->kv_dtype == WE_BF16) {
@@ -460,7 +472,7 @@ void we_cpu_attention(struct we_cpu_worker *w, const struct we_cpu_block *b, con
     const uint32_t heads = b->attention->num_key_value_heads;
     const struct plan plan = make_plan(w, b);
     w->held = (struct we_cpu_held){0};
-    if (!plan.fused) {
+    if (!plan.fused && !b->attention->shares_kv) {
         write_all(w, b);
         we_cpu_end_phase(w);
     }

@@ -65,6 +65,8 @@ static void take_scratch(struct we_executor *e, struct sink *sink)
             .state_out = take(sink, times(WE_CPU_PIECE_QUERIES, plan->max_v_head_dim), sizeof(float)),
             .turned = take(sink, times(WE_CPU_PIECE_QUERIES, plan->max_head_dim), sizeof(float)),
         };
+        if (plan->layer_inputs.width)
+            s.layer_row = take(sink, plan->layer_inputs.stride, sizeof(float));
         if (plan->max_latent_dim) {
             struct we_cpu_packed heads = {0};
             s.latents =
@@ -159,6 +161,7 @@ static void take_buffers(struct we_executor *e, struct sink *sink)
             r->constants = take(sink, r->num_constants, sizeof(float));
     }
     e->latent_q = take(sink, plan->latent_q.width ? times(rows, plan->latent_q.stride) : 0, sizeof(float));
+    e->layer_inputs = take(sink, plan->layer_inputs.width ? times(rows, plan->layer_inputs.stride) : 0, sizeof(float));
     e->num_partials = partials_of(e);
     e->partials = take(sink, e->num_partials, sizeof(float));
     e->block_out = take(sink, plan->has_sums ? times(rows, plan->hidden.stride) : 0, sizeof(float));

@@ -60,6 +60,7 @@ struct we_cpu_scratch {
     float *state_out, *turned;      /* (WE_CPU_PIECE_QUERIES, max_v_head_dim), (WE_CPU_PIECE_QUERIES, max_head_dim) */
     uint8_t *latents;               /* the values of a chunk of latent attention, of max_latent_dim numbers */
     uint8_t *head_x[WE_CPU_FORM_COUNT]; /* (WE_CPU_HEAD_TOKENS, max_head_in), packed in head_forms */
+    float *layer_row;                   /* (layer_inputs.stride) */
     float *router, *rank;           /* (8, most_experts) and (most_experts) */
     uint8_t *router_x;              /* 8 rows of the stream, packed in exact forms */
     uint8_t *tiles;                 /* (WE_CPU_TILES, tile_state_bytes) */
@@ -113,6 +114,7 @@ struct we_executor {
     float *q, *k, *v, *inner, *gate, *latent_q;
     float *up; /* in the memory of q, k and v, which no feed-forward layer needs */
     float *slots;    /* (num_slots, slot_floats) */
+    float *layer_inputs; /* (max_rows, layer_inputs.stride) */
     float *partials; /* (num_partials): results of single chunks of attention */
     uint64_t num_partials;
     float *block_out, *step_sum;    /* hidden: of steps that are not direct */

@@ -137,7 +137,13 @@ static void route(struct we_cpu_worker *w, const struct we_cpu_block *b, uint32_
             memcpy(e->block_out + at, w->stream + at, e->plan.hidden.width * sizeof(float));
         rows[i] = e->block_out + at;
     }
-    multiply_exact(w, &b->router, rows, count, s->router);
+    const float *others[ROWS_AT_ONCE];
+    for (uint32_t i = 0; moe->router_norm.kind != WE_NORM_NONE && i < count; i++) {
+        float *other = s->normed + i * e->plan.normed.stride;
+        w->kernels->norm(&moe->router_norm, w->stream + (first + i) * e->plan.hidden.stride, other);
+        others[i] = other;
+    }
+    multiply_exact(w, &b->router, moe->router_norm.kind != WE_NORM_NONE ? others : rows, count, s->router);
     for (uint32_t i = 0; i < count; i++) {
         float *scores = s->router + (size_t)i * moe->num_experts;
         const size_t at = (size_t)(first + i) * moe->top_k;
@@ -145,6 +151,8 @@ static void route(struct we_cpu_worker *w, const struct we_cpu_block *b, uint32_
             choose_sparsemixer(moe, scores, s->rank, e->moe.chosen + at, e->moe.weights + at);
         else
             choose(moe, scores, s->rank, e->moe.chosen + at, e->moe.weights + at);
+        for (uint32_t k = 0; moe->expert_scale.data && k < moe->top_k; k++)
+            e->moe.weights[at + k] *= we_load_float(moe->expert_scale.data, moe->expert_scale.dtype, e->moe.chosen[at + k]);
     }
     if (b->shared_gate.linear)
         multiply_exact(w, &b->shared_gate, rows, count, gates);

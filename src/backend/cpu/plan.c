@@ -127,7 +127,14 @@ static we_status check_attention(const struct we_attention *a, struct we_error *
         return we_error_set(error, WE_INVALID_FORMAT, "attention scores capped at %g", (double)a->logit_softcapping);
     if (a->sinks.data && a->sinks.length != heads)
         return we_error_set(error, WE_INVALID_FORMAT, "%u attention sinks for %u heads", a->sinks.length, heads);
+    if (a->shares_kv && (a->k_proj.data || a->v_proj.data))
+        return we_error_set(error, WE_INVALID_FORMAT,
+                            "attention with another block's keys and values has projections of its own");
+    if (!a->shares_kv && a->v_proj.data == NULL && a->head_dim != v_dim)
+        return we_error_set(error, WE_INVALID_FORMAT, "keys of %u values as values of %u", a->head_dim, v_dim);
     we_status status = check_vector(&a->sinks, "attention sinks", error);
+    if (status == WE_OK)
+        status = check_norm(&a->v_norm, v_dim, "the norm of values", error);
     if (status == WE_OK)
         status = check_head_norm(a, &a->q_norm, heads, "the norm of queries", error);
     return status == WE_OK ? check_head_norm(a, &a->k_norm, kv_heads, "the norm of keys", error) : status;
@@ -191,8 +198,10 @@ static we_status plan_attention(const struct we_load_options *options, struct we
     uint32_t q_width = a->num_attention_heads * a->head_dim, out_width = a->num_attention_heads * a->v_head_dim;
     uint32_t k_width = a->num_key_value_heads * a->head_dim, v_width = a->num_key_value_heads * a->v_head_dim;
     if ((status = make_matrix(options, plan, &b->q, &a->q_proj, q_width, hidden, "q_proj", error)) != WE_OK ||
-        (status = make_matrix(options, plan, &b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK ||
-        (status = make_matrix(options, plan, &b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK ||
+        (!a->shares_kv &&
+         (status = make_matrix(options, plan, &b->k, &a->k_proj, k_width, hidden, "k_proj", error)) != WE_OK) ||
+        (a->v_proj.data &&
+         (status = make_matrix(options, plan, &b->v, &a->v_proj, v_width, hidden, "v_proj", error)) != WE_OK) ||
         (status = make_matrix(options, plan, &b->o, &a->o_proj, hidden, out_width, "o_proj", error)) != WE_OK ||
         (a->gate_proj.data &&
          (status = make_matrix(options, plan, &b->head_gate, &a->gate_proj, out_width, hidden, "gate_proj", error)) != WE_OK) ||
@@ -203,8 +212,10 @@ static we_status plan_attention(const struct we_load_options *options, struct we
         widen(&plan->gate, out_width);
     }
     want(plan, &b->q, plan->hidden_forms);
-    want(plan, &b->k, plan->hidden_forms);
-    want(plan, &b->v, plan->hidden_forms);
+    if (b->k.linear)
+        want(plan, &b->k, plan->hidden_forms);
+    if (b->v.linear)
+        want(plan, &b->v, plan->hidden_forms);
     want(plan, &b->o, plan->inner_forms);
     widen(&plan->q, q_width);
     widen(&plan->k, k_width);
@@ -339,6 +350,10 @@ static we_status check_experts(const struct we_moe *moe, const struct we_linear 
 static we_status check_moe(const struct we_moe *moe, struct we_error *error)
 {
     we_status status = check_vector(&moe->correction_bias, "the correction bias of a router", error);
+    if (status == WE_OK)
+        status = check_vector(&moe->expert_scale, "the scales of experts", error);
+    if (status == WE_OK && moe->expert_scale.data && moe->expert_scale.length != moe->num_experts)
+        status = we_error_set(error, WE_INVALID_FORMAT, "%u scales of %u experts", moe->expert_scale.length, moe->num_experts);
     if (status == WE_OK && (moe->num_experts == 0 || moe->num_experts > WE_CPU_MOST_EXPERTS || moe->top_k == 0 ||
                             moe->top_k > moe->num_experts || (unsigned)moe->experts.activation >= WE_ACTIVATION_COUNT ||
                             (moe->correction_bias.data && moe->correction_bias.length != moe->num_experts)))
@@ -407,6 +422,8 @@ static we_status plan_moe(const struct we_load_options *options, struct we_cpu_p
           (status = make_matrix(options, plan, &b->latent_out, &moe->latent_out, hidden, stream, "latent_out", error)) !=
               WE_OK)) ||
         (moe->shared.up_proj.data && (status = plan_shared_experts(options, plan, b, error)) != WE_OK))
+        return status;
+    if ((status = check_norm(&moe->router_norm, hidden, "the norm of a router", error)) != WE_OK)
         return status;
     be_exact(plan, &b->router);
     be_exact(plan, &b->shared_gate);
@@ -581,6 +598,48 @@ static we_status plan_mamba2(const struct we_load_options *options, struct we_cp
     return plan_recurrence(options, plan, b, &m->conv, &m->conv_bias, vectors, error);
 }
 
+static we_status plan_layer_input(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_cpu_block *b,
+                                  struct we_error *error)
+{
+    const struct we_layer_input *l = b->block->op.layer_input;
+    const uint32_t hidden = options->decoder->hidden_size, width = options->decoder->layer_inputs.width;
+    we_status status;
+    if (l->index >= options->decoder->num_layers || (unsigned)l->activation >= WE_ACTIVATION_COUNT)
+        return we_error_set(error, WE_INVALID_FORMAT, "the input of layer %u of %u, with an activation function of kind %d",
+                            l->index, options->decoder->num_layers, (int)l->activation);
+    if ((status = make_matrix(options, plan, &b->up, &l->gate_proj, width, hidden, "gate_proj", error)) != WE_OK ||
+        (status = make_matrix(options, plan, &b->down, &l->out_proj, hidden, width, "out_proj", error)) != WE_OK)
+        return status;
+    b->input_gate.activation = l->activation;
+    want(plan, &b->up, plan->hidden_forms);
+    want(plan, &b->down, plan->inner_forms);
+    widen(&plan->inner, width);
+    plan_inner(plan, width);
+    return WE_OK;
+}
+
+static we_status plan_layer_inputs(const struct we_load_options *options, struct we_cpu_plan *plan, struct we_error *error)
+{
+    const struct we_decoder *d = options->decoder;
+    const struct we_layer_inputs *l = &d->layer_inputs;
+    we_status status;
+    if (l->width == 0)
+        return WE_OK;
+    if (d->num_layers == 0 || l->width > WE_CPU_MAX_WIDTH / d->num_layers || l->embed_tokens.rows < d->vocab_size)
+        return we_error_set(error, WE_INVALID_FORMAT, "inputs of %u layers of %u values for %u tokens, of a vocabulary of %u",
+                            d->num_layers, l->width, l->embed_tokens.rows, d->vocab_size);
+    const uint32_t all = d->num_layers * l->width;
+    if ((status = make_matrix(options, plan, &plan->layer_embed, &l->embed_tokens, 0, all, "the embedding for layers",
+                              error)) != WE_OK ||
+        (status = make_matrix(options, plan, &plan->layer_proj, &l->proj, all, d->hidden_size, "the projection for layers",
+                              error)) != WE_OK ||
+        (status = check_norm(&l->norm, l->width, "the norm of inputs of layers", error)) != WE_OK)
+        return status;
+    want(plan, &plan->layer_proj, plan->hidden_forms);
+    widen(&plan->layer_inputs, all);
+    return WE_OK;
+}
+
 static we_status plan_block(const struct we_load_options *options, struct we_cpu_plan *plan, const struct we_block *block,
                             struct we_error *error)
 {
@@ -597,6 +656,9 @@ static we_status plan_block(const struct we_load_options *options, struct we_cpu
         break;
     case WE_BLOCK_FEED_FORWARD:
         status = plan_feed_forward(options, plan, b, error);
+        break;
+    case WE_BLOCK_LAYER_INPUT:
+        status = plan_layer_input(options, plan, b, error);
         break;
     case WE_BLOCK_LATENT_ATTENTION:
         status = plan_latent_attention(options, plan, b, error);
@@ -626,18 +688,27 @@ static we_status plan_layer(const struct we_load_options *options, struct we_cpu
     for (uint32_t s = 0; s < layer->num_steps; s++) {
         const struct we_step *step = &layer->steps[s];
         struct we_cpu_step *planned = &plan->steps[plan->num_steps++];
-        *planned = (struct we_cpu_step){plan->num_blocks, step->num_blocks, step->residual_multiplier, false};
-        planned->direct =
-            step->num_blocks == 1 && step->blocks[0].post_norm.kind == WE_NORM_NONE && step->blocks[0].kind != WE_BLOCK_MOE;
+        we_status status = check_norm(&step->post_norm, options->decoder->hidden_size, "the norm after a step", error);
+        if (status != WE_OK)
+            return status;
+        *planned = (struct we_cpu_step){.first_block = plan->num_blocks,
+                                        .num_blocks = step->num_blocks,
+                                        .residual_multiplier = step->residual_multiplier,
+                                        .stream_multiplier = step->stream_multiplier,
+                                        .post_norm = &step->post_norm};
+        planned->direct = step->stream_multiplier == 0 && step->post_norm.kind == WE_NORM_NONE && step->num_blocks == 1 &&
+                          step->blocks[0].post_norm.kind == WE_NORM_NONE && step->blocks[0].kind != WE_BLOCK_MOE;
         plan->has_sums = plan->has_sums || !planned->direct;
         for (uint32_t i = 0; i < step->num_blocks; i++) {
             const enum we_block_kind kind = step->blocks[i].kind;
-            if (kind == WE_BLOCK_ATTENTION ||
-                kind == WE_BLOCK_LATENT_ATTENTION) /* rows may be dropped only where a step begins */
+            if (kind == WE_BLOCK_ATTENTION && step->blocks[i].op.attention->shares_kv)
+                ; /* it needs no rows but its own */
+            else if (kind == WE_BLOCK_ATTENTION ||
+                     kind == WE_BLOCK_LATENT_ATTENTION) /* rows may be dropped only where a step begins */
                 plan->prune_block = i == 0 ? plan->num_blocks : UINT32_MAX;
             else if (step->blocks[i].state != WE_NO_STATE) /* it needs what came before, of all rows */
                 plan->prune_block = UINT32_MAX;
-            we_status status = plan_block(options, plan, &step->blocks[i], error);
+            status = plan_block(options, plan, &step->blocks[i], error);
             if (status != WE_OK)
                 return status;
         }
@@ -662,6 +733,8 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
         (status = check_norm(&d->norm, d->hidden_size, "the last norm", error)) != WE_OK)
         return status;
     want(plan, &plan->head, plan->hidden_forms);
+    if ((status = plan_layer_inputs(options, plan, error)) != WE_OK)
+        return status;
     for (uint32_t i = 0; i < d->num_layers; i++)
         if ((status = plan_layer(options, plan, &d->layers[i], error)) != WE_OK) {
             we_error_prefix(error, "layer %u", i);
@@ -669,8 +742,19 @@ static we_status plan_decoder(const struct we_load_options *options, struct we_c
         }
     plan->hidden.width = d->hidden_size;
     widen(&plan->normed, d->hidden_size);
-    struct we_cpu_shape *shapes[] = {&plan->hidden,        &plan->q,      &plan->k,    &plan->v,        &plan->inner, &plan->expert_inner,
-                                     &plan->expert_stream, &plan->latent, &plan->gate, &plan->latent_q, &plan->normed, &plan->up};
+    struct we_cpu_shape *shapes[] = {&plan->hidden,
+                                     &plan->q,
+                                     &plan->k,
+                                     &plan->v,
+                                     &plan->inner,
+                                     &plan->expert_inner,
+                                     &plan->expert_stream,
+                                     &plan->latent,
+                                     &plan->gate,
+                                     &plan->latent_q,
+                                     &plan->normed,
+                                     &plan->layer_inputs,
+                                     &plan->up};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         shapes[i]->stride = stride_of(shapes[i]->width);
     return WE_OK;
@@ -690,8 +774,8 @@ we_status we_cpu_plan_make(const struct we_load_options *options, const struct w
     plan->blocks = calloc(blocks + 1, sizeof *plan->blocks);
     plan->steps = calloc(steps + 1, sizeof *plan->steps);
     plan->ropes = calloc(blocks + 1, sizeof *plan->ropes);
-    plan->weights = calloc(MOST_MATRICES * blocks + 1, sizeof *plan->weights);
-    plan->loras = calloc(MOST_MATRICES * blocks + 2, sizeof *plan->loras);
+    plan->weights = calloc(MOST_MATRICES * blocks + 2, sizeof *plan->weights);
+    plan->loras = calloc(MOST_MATRICES * blocks + 4, sizeof *plan->loras);
     we_status status = plan->blocks && plan->steps && plan->ropes && plan->weights && plan->loras
                            ? plan_decoder(options, plan, error)
                            : we_error_memory(error, "the plan of the decoder");

@@ -38,6 +38,7 @@ struct we_cpu_block {
     struct we_cpu_matrix latent_in, latent_out;                    /* around the others, if they are there */
     bool expert_forms[2][WE_CPU_FORM_COUNT];                       /* in which experts want rows of the stream, */
     bool expert_inner_forms[2][WE_CPU_FORM_COUNT];                 /* and what their down_proj reads */
+    struct we_feed_forward input_gate;   /* of the input of a layer: its activation; its matrices are up and down */
     uint32_t rope;                       /* which table of angles */
     uint32_t group;                      /* of the KV layout */
     size_t k_offset, v_offset;           /* values before its K and V in a page of the group */
@@ -46,7 +47,8 @@ struct we_cpu_block {
 /* One step of residuals; consecutive blocks of the plan. */
 struct we_cpu_step {
     uint32_t first_block, num_blocks;
-    float residual_multiplier;
+    float residual_multiplier, stream_multiplier;
+    const struct we_norm *post_norm; /* of the sum */
     bool direct; /* one block without a norm after it: it adds to the stream itself */
 };
 
@@ -63,6 +65,7 @@ struct we_cpu_plan {
     const struct we_rope **ropes; /* the distinct ones */
     uint32_t num_blocks, num_steps, num_ropes;
     struct we_cpu_matrix embed, head;
+    struct we_cpu_matrix layer_embed, layer_proj; /* of the inputs of layers, if there are any */
     struct we_cpu_matrix **weights; /* (num_weights): those that products read, in the order in which they do */
     uint32_t num_weights;
     struct we_cpu_matrix *loras; /* (num_loras): what adapters have as A */
@@ -78,6 +81,7 @@ struct we_cpu_plan {
     struct we_cpu_shape hidden, q, k, v, inner, up; /* widest of each; inner: what o_proj reads; up: what down_proj reads */
     struct we_cpu_shape gate; /* of attention's outputs */
     size_t slot_floats;       /* of the state of one sequence; 0: there is none */
+    struct we_cpu_shape layer_inputs;           /* of all layers */
     struct we_cpu_shape latent_q, normed;       /* queries of latent attention; what is normed on its way into products */
     uint32_t inner_in;                          /* widest that is packed in inner_forms */
     uint32_t max_head_dim, max_v_head_dim, max_pairs, max_latent_dim, max_head_in;

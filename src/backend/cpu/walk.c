@@ -173,7 +173,8 @@ static void end_block(struct we_cpu_worker *w)
     if (next == NULL) {
         end_phase_before(w, (const struct we_cpu_matrix *[]){&w->executor->plan.head}, 1, NULL);
     } else if (next->block->kind == WE_BLOCK_ATTENTION) {
-        end_phase_before(w, (const struct we_cpu_matrix *[]){&next->q, &next->k, &next->v}, 3, NULL);
+        const uint32_t count = next->k.linear == NULL ? 1 : next->v.linear == NULL ? 2 : 3;
+        end_phase_before(w, (const struct we_cpu_matrix *[]){&next->q, &next->k, &next->v}, count, NULL);
     } else if (next->block->kind == WE_BLOCK_FEED_FORWARD) {
         const bool gated = next->gate.linear != NULL;
         end_phase_before(w, (const struct we_cpu_matrix *[]){gated ? &next->gate : &next->up}, 1, gated ? &next->up : NULL);
@@ -264,8 +265,10 @@ static void attention_block(struct we_cpu_worker *w, const struct we_cpu_block *
     we_cpu_pack(w, packings, prune ? 2 : 1);
     struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
     uint32_t count = add_products(w, &packings[prune], &b->q, e->q, e->plan.q.stride, products);
-    count += add_products(w, packings, &b->k, e->k, e->plan.k.stride, products + count);
-    count += add_products(w, packings, &b->v, e->v, e->plan.v.stride, products + count);
+    if (b->k.linear)
+        count += add_products(w, packings, &b->k, e->k, e->plan.k.stride, products + count);
+    if (b->v.linear)
+        count += add_products(w, packings, &b->v, e->v, e->plan.v.stride, products + count);
     if (b->head_gate.linear)
         count += add_products(w, &packings[prune], &b->head_gate, e->gate, e->plan.gate.stride, products + count);
     we_cpu_products(w, products, count);
@@ -381,6 +384,61 @@ static void feed_forward_block(struct we_cpu_worker *w, const struct we_cpu_bloc
     output_product(w, &b->down, step, e->up, e->plan.up.stride);
 }
 
+/* ---- inputs of layers ---- */
+
+/* From the stream as it enters the first layer, and the tokens: e->layer_inputs. */
+static void layer_inputs(struct we_cpu_worker *w)
+{
+    struct we_executor *e = w->executor;
+    const struct we_layer_inputs *l = &e->options.decoder->layer_inputs;
+    const size_t stride = e->plan.layer_inputs.stride;
+    const uint32_t width = e->plan.layer_inputs.width;
+    struct we_cpu_packing packing = stream_packing(w, NULL);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    we_cpu_pack(w, &packing, 1);
+    we_cpu_products(w, products, add_products(w, &packing, &e->plan.layer_proj, e->layer_inputs, stride, products));
+    we_cpu_end_phase(w);
+    for (uint32_t row; (row = we_cpu_take(w)) < e->rows.count;) {
+        float *out = e->layer_inputs + row * stride, *embedded = w->scratch->layer_row;
+        w->kernels->unpack_row(&e->plan.layer_embed, e->tokens[row], embedded);
+        for (uint32_t i = 0; i < width; i++)
+            out[i] *= l->proj_multiplier;
+        for (uint32_t i = 0; l->norm.kind != WE_NORM_NONE && i < width; i += l->width)
+            w->kernels->norm(&l->norm, out + i, out + i);
+        for (uint32_t i = 0; i < width; i++)
+            out[i] = (out[i] + embedded[i] * l->embed_multiplier) * l->multiplier;
+    }
+    we_cpu_end_phase(w);
+}
+
+static void layer_input_block(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step)
+{
+    struct we_executor *e = w->executor;
+    const uint32_t width = b->up.linear->rows, index = b->block->op.layer_input->index;
+    struct we_cpu_packing packing = stream_packing(w, &b->block->pre_norm);
+    struct we_cpu_product products[WE_CPU_MOST_PRODUCTS];
+    we_cpu_pack(w, &packing, 1);
+    const uint32_t count = add_products(w, &packing, &b->up, e->inner, e->plan.inner.stride, products);
+    for (uint32_t i = 0; i < count; i++) {
+        products[i].epilogue = WE_CPU_ACTIVATE;
+        products[i].feed_forward = &b->input_gate;
+    }
+    we_cpu_products(w, products, count);
+    we_cpu_end_phase(w);
+    for (uint32_t first; (first = we_cpu_take(w) * ROWS_AT_ONCE) < w->rows->count;)
+        for (uint32_t row = first; row < first + ROWS_AT_ONCE && row < w->rows->count; row++) {
+            const size_t from = w->pruned ? e->kept[row] : row;
+            const float *input = e->layer_inputs + from * e->plan.layer_inputs.stride + (size_t)index * width;
+            float *out = e->inner + row * e->plan.inner.stride;
+            for (uint32_t i = 0; i < width; i++)
+                out[i] *= input[i];
+        }
+    we_cpu_end_phase(w);
+    output_product(w, &b->down, step, e->inner, e->plan.inner.stride);
+}
+
+/* ---- steps ---- */
+
 /* After a block of a step that is not direct: its norm, the sum of the step, and at last the stream. */
 static void combine(struct we_cpu_worker *w, const struct we_cpu_block *b, const struct we_cpu_step *step, bool first,
                     bool last)
@@ -396,8 +454,13 @@ static void combine(struct we_cpu_worker *w, const struct we_cpu_block *b, const
                 memcpy(e->step_sum + at, e->block_out + at, width * sizeof(float));
             else
                 w->kernels->add_scaled(e->step_sum + at, 1.0f, e->block_out + at, width);
-            if (last)
-                w->kernels->add_scaled(w->stream + at, step->residual_multiplier, e->step_sum + at, width);
+            if (!last)
+                continue;
+            if (step->post_norm->kind != WE_NORM_NONE)
+                w->kernels->norm(step->post_norm, e->step_sum + at, e->step_sum + at);
+            w->kernels->add_scaled(w->stream + at, step->residual_multiplier, e->step_sum + at, width);
+            for (uint32_t i = 0; step->stream_multiplier != 0 && i < width; i++)
+                w->stream[at + i] *= step->stream_multiplier;
         }
     we_cpu_end_phase(w);
 }
@@ -436,6 +499,8 @@ void we_cpu_walk(void *context, uint32_t index)
     if (!we_cpu_all_settled(&e->residence))
         settle(w);
     embed(w);
+    if (e->plan.layer_inputs.width)
+        layer_inputs(w);
     for (uint32_t s = 0; s < e->plan.num_steps; s++) {
         const struct we_cpu_step *step = &e->plan.steps[s];
         for (uint32_t i = 0; i < step->num_blocks; i++) {
@@ -448,6 +513,8 @@ void we_cpu_walk(void *context, uint32_t index)
                 latent_attention_block(w, b, step, prune);
             else if (b->block->kind == WE_BLOCK_SHORT_CONV)
                 short_conv_block(w, b, step);
+            else if (b->block->kind == WE_BLOCK_LAYER_INPUT)
+                layer_input_block(w, b, step);
             else if (b->recurrence.heads)
                 recurrence_block(w, b, step);
             else if (b->block->kind == WE_BLOCK_FEED_FORWARD)
