@@ -7,7 +7,7 @@ desktop="libgtk-4-dev libadwaita-1-dev libsqlite3-dev libcmark-gfm-dev libcmark-
 librsvg2-common dbus"
 test="g++ clang libclang-rt-14-dev python3"
 # The desktop's: a display, the bus of screen readers, and checks of what is installed.
-test="$test xvfb xauth at-spi2-core python3-pyatspi gir1.2-atspi-2.0 appstream desktop-file-utils"
+test="$test xvfb xauth at-spi2-core python3-gi gir1.2-atspi-2.0 appstream desktop-file-utils"
 # For kernels of other processors, under emulation.
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] && test="$test qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 
