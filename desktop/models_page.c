@@ -113,7 +113,7 @@ static void on_removed(GObject *source, GAsyncResult *result, gpointer data)
     if (page->box == NULL)
         return;
     if (removal->status != WE_OK)
-        we_notice_show(WE_NOTICE(page->notice), removal->error.message, NULL, NULL);
+        we_notice_show(WE_NOTICE(page->notice), _("The model could not be removed"), removal->error.message, NULL, NULL);
     we_models_page_refresh(page);
 }
 
@@ -248,7 +248,7 @@ static void on_listed(GObject *source, GAsyncResult *result, gpointer data)
     if (page->box == NULL || look->number != page->looks)
         return;
     if (look->status != WE_OK)
-        we_notice_show(WE_NOTICE(page->notice), look->error.message, NULL, NULL);
+        we_notice_show(WE_NOTICE(page->notice), _("The models could not be listed"), look->error.message, NULL, NULL);
     clear_list(page->models);
     for (guint i = 0; i < look->models->len; i++)
         gtk_list_box_append(GTK_LIST_BOX(page->models), new_row(page, look->models->pdata[i]));
