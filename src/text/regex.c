@@ -12,7 +12,9 @@ struct we_regex {
 };
 
 enum {
-    MATCH_LIMIT = 1000000,      /* steps of one search; the patterns of tokenizers take some tens */
+    MATCH_LIMIT = 1000000, /* steps of one search; the patterns of tokenizers take some tens, */
+    MATCH_LIMIT_PER_BYTE =
+        16, /* and some for each character of a run: a long one is given up by one alternative after the other */
     HEAP_LIMIT_KIB = 64 * 1024, /* of one search, where there is no just-in-time compiler */
     STACK_LIMIT = 16 * 1024 * 1024,
     PATTERN_LIMIT = 64 * 1024
@@ -86,18 +88,21 @@ void we_regex_state_free(struct we_regex_state *state)
     *state = (struct we_regex_state){0};
 }
 
-static bool prepare(struct we_regex_state *state)
+static bool prepare(struct we_regex_state *state, size_t length)
 {
+    length =
+        length < UINT32_MAX / MATCH_LIMIT_PER_BYTE - MATCH_LIMIT ? length : UINT32_MAX / MATCH_LIMIT_PER_BYTE - MATCH_LIMIT;
     if (state->match_data == NULL)
         state->match_data = pcre2_match_data_create(1, NULL);
     if (state->context == NULL) {
         pcre2_match_context *context = pcre2_match_context_create(NULL);
         if (context) {
-            pcre2_set_match_limit(context, MATCH_LIMIT);
             pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
         }
         state->context = context;
     }
+    if (state->context)
+        pcre2_set_match_limit(state->context, MATCH_LIMIT + MATCH_LIMIT_PER_BYTE * (uint32_t)length);
     return state->match_data && state->context;
 }
 
@@ -131,7 +136,7 @@ static int search(struct we_regex_scan *scan)
 we_status we_regex_scan_next(struct we_regex_scan *scan, bool *found, size_t *start, size_t *end, struct we_error *error)
 {
     *found = false;
-    if (!prepare(scan->state))
+    if (!prepare(scan->state, scan->text.length))
         return we_error_memory(error, "matching a regular expression");
     while (scan->at <= scan->text.length) {
         int n = search(scan);

@@ -282,10 +282,40 @@ static void test_deep_match(void **state)
     free(text);
 }
 
+/* An alternative that runs to the end of a long text and comes back is no reason to give up. */
+static void test_long_run(void **state)
+{
+    (void)state;
+    static const char pattern[] =
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+        "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    struct we_error error;
+    struct we_regex *regex;
+    struct we_regex_state work = {0};
+    size_t length = 3000000;
+    char *text = malloc(length);
+    assert_non_null(text);
+    memset(text, ' ', length);
+    assert_int_equal(we_regex_compile(we_str_c(pattern), &regex, &error), WE_OK);
+    for (int last = 0; last < 2; last++) { /* before a letter the last space is the letter's */
+        struct we_regex_scan s;
+        bool found;
+        size_t start, end;
+        text[length - 1] = last ? 'a' : ' ';
+        we_regex_scan_begin(&s, regex, &work, we_str(text, length));
+        if (we_regex_scan_next(&s, &found, &start, &end, &error) != WE_OK)
+            fail_msg("%s", error.message);
+        assert_true(found && start == 0 && end == length - 2 * (size_t)last);
+    }
+    we_regex_state_free(&work);
+    we_regex_free(regex);
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens), cmocka_unit_test(test_errors),
-                                       cmocka_unit_test(test_hostile), cmocka_unit_test(test_after_limit),
-                                       cmocka_unit_test(test_deep_match)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goldens),    cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_hostile),    cmocka_unit_test(test_after_limit),
+                                       cmocka_unit_test(test_deep_match), cmocka_unit_test(test_long_run)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
