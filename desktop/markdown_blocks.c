@@ -17,12 +17,16 @@ static gboolean open_link(GtkLabel *label, const char *uri, gpointer data)
     return TRUE; /* nothing else is ever opened */
 }
 
+enum { LEAST_CHARACTERS = 8 };
+
 static void set_up_label(GtkWidget *widget)
 {
     GtkLabel *label = GTK_LABEL(widget);
     gtk_label_set_selectable(label, TRUE);
     gtk_label_set_wrap(label, TRUE);
     gtk_label_set_wrap_mode(label, PANGO_WRAP_WORD_CHAR);
+    /* GTK would find the least width by breaking the text after every character, each time that it changes. */
+    gtk_label_set_width_chars(label, LEAST_CHARACTERS);
     gtk_label_set_xalign(label, 0);
     gtk_label_set_yalign(label, 0);
     g_signal_connect(label, "activate-link", G_CALLBACK(open_link), NULL);
