@@ -90,7 +90,9 @@ static void chat(WeApplication *application, WeWindow *window)
     assert_true(driver_shows(chat_of(window), "What can I help you with?"));
     send(window, QUESTION);
     assert_int_equal(driver_count(chat_of(window), WE_TYPE_MESSAGE_ROW, NULL), 2);
-    assert_non_null(driver_find(chat_of(window), GTK_TYPE_BUTTON, "Stop the reply", 0));
+    /* A quick machine may have answered by now. */
+    bool answering = !answers_nothing(we_window_chat(window));
+    assert_int_equal(driver_find(chat_of(window), GTK_TYPE_BUTTON, "Stop the reply", 0) != NULL, answering);
     wait_for_reply(window);
     assert_true(driver_shows(chat_of(window), expected));
     assert_true(driver_shows(chat_of(window), "tokens/s"));
@@ -252,10 +254,28 @@ static void test_stop(void **state)
 
 /* ---- what is wrong is said ---- */
 
+struct words {
+    GtkWidget *root;
+    const char *text;
+};
+
+static bool are_shown(void *context)
+{
+    const struct words *words = context;
+    return driver_shows(words->root, words->text);
+}
+
+/* A notice unfolds with the frames. */
+static void wait_for_words(WeWindow *window, const char *text)
+{
+    struct words words = {chat_of(window), text};
+    driver_wait(text, are_shown, &words);
+}
+
 static void no_model(WeApplication *application, WeWindow *window)
 {
     driver_wait("it is told that there is no model", has_failed, application);
-    assert_true(driver_shows(chat_of(window), "There is no model on this computer yet."));
+    wait_for_words(window, "There is no model on this computer yet.");
     driver_type(window, QUESTION);
     GtkWidget *button = driver_find(chat_of(window), GTK_TYPE_BUTTON, "Send", 0);
     assert_non_null(button);
@@ -265,8 +285,8 @@ static void no_model(WeApplication *application, WeWindow *window)
 static void wrong_model(WeApplication *application, WeWindow *window)
 {
     driver_wait("it is told that the model is not there", has_failed, application);
-    assert_true(driver_shows(chat_of(window), "nobody/nothing"));
-    assert_true(driver_shows(chat_of(window), "neither LM Studio"));
+    wait_for_words(window, "nobody/nothing");
+    wait_for_words(window, "neither LM Studio");
     assert_non_null(driver_find(chat_of(window), GTK_TYPE_BUTTON, "Try Again", 0));
 }
 
