@@ -5,7 +5,7 @@ of these with the embedding and the head among the layers (+), and full fine-tun
 
 Usage: compare_adapters.py WHISPERENGINE [FAMILY...] [--seed N] [--keep DIRECTORY]
        compare_adapters.py --goldens     writes tests/models/adapter-*, which test_adapters reads
-Exact precision: relative RMS at most 2e-5 over all rows, 2e-4 in the worst one. Fast: 6e-2 in the middle row. An adapter must also
+Exact precision: relative RMS at most 2e-5 over all rows, 2e-4 in the worst one. Fast: 1e-1 in the middle row. An adapter must also
 change the logits, else the comparison says nothing. Exit status 1 if any differs."""
 import argparse
 import json
@@ -39,7 +39,7 @@ def make_adapter(path, folder, rng, kind, rank, num_layers, keys=None):
     model.freeze()
     if more:  # every second of the usual layers, and the ends of the model
         usual = [k for k, m in model.layers[-1].named_modules() if isinstance(m, (nn.Linear, nn.QuantizedLinear))]
-        ends = [k for k, m in model.named_modules() if isinstance(m, (nn.Embedding, nn.QuantizedEmbedding)) or k.endswith("lm_head")]
+        ends = [k for k, m in model.named_modules() if isinstance(m, (nn.Embedding, nn.QuantizedEmbedding)) and "per_layer" not in k or k.endswith("lm_head")]
         parameters["keys"] = usual[::2] + ends
     if kind == "full":
         for layer in model.layers[-max(num_layers, 0):]:
@@ -134,7 +134,7 @@ def main():
                     error, worst, _ = compare.logits_error(arguments, path, "mlx", model, ids)
                     arguments.precision = "fast"
                     fast = compare.logits_error(arguments, path, "mlx", model, ids)[2]
-                    bad = not (error <= 2e-5 and worst <= 2e-4 and fast <= 6e-2 and changed > 1e-2)
+                    bad = not (error <= 2e-5 and worst <= 2e-4 and fast <= 1e-1 and changed > 1e-2)
                     failures += bad
                     print(f"{family:14} {label:16} {kind:5} {rank:4} {error:8.1e} {worst:8.1e} {fast:8.1e} {changed:8.1e} {'DIFFERS' if bad else ''}", flush=True)
                 except Exception as problem:
