@@ -23,6 +23,8 @@ import tiny  # noqa: E402
 
 def run(arguments, *command):
     extra = ["--isa", arguments.isa] if arguments.isa else []
+    if getattr(arguments, "threads", None):
+        extra += ["--threads", str(arguments.threads)]
     result = subprocess.run([arguments.program, *command, *extra], capture_output=True, text=True)
     if result.returncode != 0:
         raise RuntimeError(f"{' '.join(command[:3])}: exit status {result.returncode}: {result.stderr.strip()}")

@@ -1,13 +1,17 @@
 """Every family x quantisation against float32 mlx-lm: builds tiny random models, compares logits and greedy tokens.
 
-Usage: conformance.py WHISPERENGINE [FAMILY...] [--seed N] [--quants all|few] [--keep DIRECTORY]
+Usage: conformance.py WHISPERENGINE [FAMILY...] [--seed N] [--quants all|few] [--jobs N] [--keep DIRECTORY]
 
 Shapes, options and weights are random: another seed, other models. The exact precision must be as close as compare_with_mlx.py
 asks, or twice as far in the worst row, of so many. The fast one rounds activations and cached keys and values to bfloat16 or 16-bit integers: the logits of the middle row must be
-within FAST of mlx-lm's (not of every row: a router that rounding tips over to another expert changes that row altogether). Exit status 1 if any differs. With `all` (about ten minutes on two cores) every family meets every number of
-bits and every mode, `few` takes plain weights and two others of each.
+within FAST of mlx-lm's (not of every row: a router that rounding tips over to another expert changes that row altogether).
+Exit status 1 if any differs. With `all` every family meets every number of bits and every mode, `few` takes plain weights and
+two others of each. Models are worked on in as many processes as there are cores, or --jobs.
 """
 import argparse
+import concurrent.futures
+import multiprocessing
+import os
 import pathlib
 import shutil
 import sys
@@ -62,6 +66,30 @@ def check(arguments, path, seed):
     return lines, good
 
 
+def check_model(task):
+    """Builds one model and compares it: its lines, whether it is well, whether its format was refused."""
+    arguments, label, spec, folder = task
+    try:
+        lines, good = check(arguments, str(tiny.build(spec, folder)), arguments.seed)
+    except Exception as problem:
+        if REFUSED in str(problem):
+            return [f"{label} refused"], True, True
+        return [f"{label} FAILED: {' '.join(str(problem).split())[:300]}"], False, False
+    if good and not arguments.keep:
+        shutil.rmtree(folder / spec.name, ignore_errors=True)
+    return [f"{label} {line}" for line in lines], good, False
+
+
+def tasks(arguments, folder):
+    for family in sorted(families.FAMILIES):
+        if arguments.families and family not in arguments.families:
+            continue
+        rng = np.random.default_rng([arguments.seed, zlib.crc32(family.encode())])
+        for quant in quants_of(rng, arguments.quants):
+            spec = spec_of(family, quant, rng, f"{family}-{text(quant)}")
+            yield arguments, f"{family:18} {text(quant):14}", spec, folder
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
@@ -72,6 +100,7 @@ def main():
     parser.add_argument("--ids", type=int, default=130)
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--isa")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_intermixed_args()
     unknown = [f for f in arguments.families if f not in families.FAMILIES]
     if unknown:
@@ -79,31 +108,14 @@ def main():
     failures, refused, count, begin = 0, 0, 0, time.monotonic()
     print(f"{'family':18} {'weights':14} {'rel. RMS':>8} {'worst':>8} {'tokens':>7} {'fast':>8}")
     folder = pathlib.Path(arguments.keep or tempfile.mkdtemp())
-    for family in sorted(families.FAMILIES):
-        if arguments.families and family not in arguments.families:
-            continue
-        rng = np.random.default_rng([arguments.seed, zlib.crc32(family.encode())])
-        for quant in quants_of(rng, arguments.quants):
-            name = f"{family}-{text(quant)}"
-            spec = spec_of(family, quant, rng, name)
-            label = f"{family:18} {text(quant):14}"
-            count += 1
-            try:
-                path = str(tiny.build(spec, folder))
-                lines, good = check(arguments, path, arguments.seed)
-                failures += not good
-                for line in lines:
-                    print(label, line, flush=True)
-            except Exception as problem:
-                if REFUSED in str(problem):
-                    refused += 1
-                    print(label, "refused", flush=True)
-                    continue
-                failures += 1
-                good = False
-                print(label, "FAILED:", " ".join(str(problem).split())[:300], flush=True)
-            if good and not arguments.keep:
-                shutil.rmtree(folder / name, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if arguments.jobs > 1:
+        os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        arguments.threads = 1
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+        for lines, good, refuses in pool.map(check_model, tasks(arguments, folder)):
+            count, failures, refused = count + 1, failures + (not good), refused + refuses
+            print("\n".join(lines), flush=True)
     print(f"{count} models, {failures} of them differ, {refused} refused for their format, {time.monotonic() - begin:.0f} s")
     if not failures and not arguments.keep:
         shutil.rmtree(folder)
