@@ -17,6 +17,7 @@ const struct we_model_type we_model_types[] = {
     {"bailing_moe", &we_family_bailing_moe, NULL},
     {"cohere", &we_family_cohere, NULL},
     {"cohere2", &we_family_cohere2, NULL},
+    {"deepseek_v2", &we_family_deepseek_v2, NULL},
     {"deepseek_v3", &we_family_deepseek_v3, NULL},
     {"dots1", &we_family_dots1, NULL},
     {"ernie4_5", &we_family_ernie4_5, NULL},

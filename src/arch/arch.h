@@ -18,6 +18,7 @@ struct we_arch_source {
     const struct we_safetensors *weights;
     struct we_arena *arena;
     enum we_rope_compat rope_compat;
+    bool shapes_only;             /* it will not run: weights that would be made of others at load are not */
     const char *prefix;           /* before the names of all modules; NULL: none. Set by we_arch_describe */
     struct we_bindings *bindings; /* set by we_arch_describe */
 };

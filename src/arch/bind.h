@@ -53,7 +53,7 @@ struct we_rope_config {
     bool parameters_only;                      /* only rope_parameters is read, unless it is null or {} */
     bool unscaled;                             /* the family has no scaling: only the base is read */
     bool longrope_mscales;                     /* short_mscale and long_mscale of the scaling count */
-    bool proportional;                         /* the type, where the config has none: */
+    const char *type;                          /* what it is computed as, whatever the config says; NULL: as it says */
     float partial_rotary_factor;               /* of proportional, where the config has none; 0: 1 */
     const char *layer_type; /* where rope_parameters has an object for each type of layer; NULL: it has not */
 };

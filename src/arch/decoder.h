@@ -131,6 +131,7 @@ struct we_moe {
     struct we_vector correction_bias; /* (num_experts): added to the scores to choose by, not to the weights */
     uint32_t num_experts, top_k;
     uint32_t num_groups, top_groups; /* experts come from the best groups, by the sum of their two best; 0 or 1: all */
+    bool best_of_group;              /* by their best one alone; where these are too few, others come with the weight 0 */
     bool norm_topk_prob;             /* weights are divided by norm_eps + their sum */
     float norm_eps;
     float routed_scaling_factor; /* of the weights */

@@ -2,129 +2,29 @@
  * deepseek_v3.py, deepseek_v2.py and glm4_moe_lite.py. */
 #include "arch/families.h"
 
-#include "tensor/quantize.h"
-
 #include <math.h>
 #include <stdio.h>
 
 /* What the families of this file tell each other apart by. */
 struct shape {
     float norm_eps;  /* of the norms of q_a_proj and of the latent; 0: the config's */
-    bool keeps_kv_b; /* kv_b_proj computes as it is; else it is quantised anew in its two parts, as mlx-lm does */
+    bool keeps_kv_b; /* its two parts are one tensor, kv_b_proj */
+    const char *rope; /* the type of rope, whatever the config says; NULL: as it says */
     struct we_moe moe;
 };
 
-/* ---- kv_b_proj: (heads * (nope + value), latent), in models that were made before there was embed_q ---- */
-
-struct parts {
-    uint32_t heads, nope, value, latent;
-};
-
-/* Head h of embed_q, (latent, nope), in floats: column by column, row h * (nope + value) + i of kv_b_proj. */
-static void turn_head(const struct parts *p, const struct we_linear *kv_b, const struct we_quantizer *quantizer, uint32_t h,
-                      char *row, enum we_dtype dtype, char *out)
-{
-    const struct we_quant quant = {kv_b->mode, kv_b->bits, kv_b->group_size};
-    const size_t size = we_dtype_size(dtype);
-    for (uint32_t i = 0; i < p->nope; i++) {
-        const size_t at = (size_t)h * (p->nope + p->value) + i;
-        const char *from = row;
-        if (kv_b->mode == WE_QUANT_NONE) {
-            from = (const char *)kv_b->data + at * p->latent * size;
-        } else {
-            const size_t groups = p->latent / quant.group_size, group_bytes = kv_b->biases ? we_dtype_size(kv_b->dtype) : 1;
-            quantizer->dequantize(quant, (const char *)kv_b->data + at * we_quant_row_bytes(quant, p->latent),
-                                  (const char *)kv_b->scales + at * groups * group_bytes,
-                                  kv_b->biases ? (const char *)kv_b->biases + at * groups * group_bytes : NULL, kv_b->dtype,
-                                  p->latent, row, dtype);
-        }
-        for (uint32_t k = 0; k < p->latent; k++)
-            memcpy(out + ((size_t)k * p->nope + i) * size, from + k * size, size);
-    }
-}
-
-/* (count) values, quantised as kv_b_proj is, in the arena. */
-static bool quantise_again(struct we_build *b, const struct we_quantizer *quantizer, struct we_linear *linear,
-                           const struct we_linear *kv_b, const char *values, enum we_dtype dtype)
-{
-    const struct we_quant quant = {kv_b->mode, kv_b->bits, kv_b->group_size};
-    const size_t rows = (size_t)linear->count * linear->rows, groups = linear->in / quant.group_size;
-    char *packed = we_arena_array(b->source->arena, rows, we_quant_row_bytes(quant, linear->in));
-    char *scales = we_arena_array(b->source->arena, rows * groups, we_dtype_size(dtype));
-    char *biases = we_arena_array(b->source->arena, rows * groups, we_dtype_size(dtype));
-    if (packed == NULL || scales == NULL || biases == NULL)
-        return false;
-    quantizer->quantize(quant, values, dtype, dtype, rows * linear->in, packed, scales, biases);
-    linear->data = packed;
-    linear->scales = scales;
-    linear->biases = biases;
-    linear->dtype = dtype;
-    linear->mode = quant.mode;
-    linear->bits = quant.bits;
-    linear->group_size = quant.group_size;
-    return true;
-}
-
-static bool split_kv_b(struct we_build *b, const struct parts *p, const struct we_linear *kv_b, bool again,
-                       struct we_latent_attention *a)
-{
-    const struct we_quantizer *quantizer = we_quantizer_best();
-    const bool affine = kv_b->mode == WE_QUANT_AFFINE;
-    const enum we_dtype dtype = kv_b->mode == WE_QUANT_NONE || affine ? kv_b->dtype : WE_F32;
-    const size_t size = we_dtype_size(dtype), head = (size_t)p->latent * p->nope;
-    char *row = we_arena_array(b->source->arena, p->latent, size);
-    char *keys = we_arena_array(b->source->arena, p->heads * head, size);
-    if (row == NULL || keys == NULL)
-        return false;
-    for (uint32_t h = 0; h < p->heads; h++)
-        turn_head(p, kv_b, quantizer, h, row, dtype, keys + h * head * size);
-    a->embed_q = (struct we_linear){.data = keys,
-                                    .dtype = dtype,
-                                    .rows = p->latent,
-                                    .in = p->nope,
-                                    .count = p->heads,
-                                    .next = p->latent,
-                                    .name = kv_b->name};
-    a->unembed_out = *kv_b;
-    a->unembed_out.first = p->nope;
-    a->unembed_out.rows = p->value;
-    a->unembed_out.count = p->heads;
-    a->unembed_out.next = p->nope + p->value;
-    if (!affine || !again || p->nope % kv_b->group_size != 0)
-        return true;
-    /* The values are quantised anew, too, which hardly changes them. */
-    const struct we_quant quant = {kv_b->mode, kv_b->bits, kv_b->group_size};
-    const size_t groups = p->latent / quant.group_size, rows = (size_t)p->heads * p->value;
-    char *values = we_arena_array(b->source->arena, rows * p->latent, size);
-    if (values == NULL)
-        return false;
-    for (size_t i = 0; i < rows; i++) {
-        const size_t at = i / p->value * (p->nope + p->value) + p->nope + i % p->value;
-        quantizer->dequantize(quant, (const char *)kv_b->data + at * we_quant_row_bytes(quant, p->latent),
-                              (const char *)kv_b->scales + at * groups * size, (const char *)kv_b->biases + at * groups * size,
-                              kv_b->dtype, p->latent, values + i * p->latent * size, dtype);
-    }
-    a->unembed_out.first = 0;
-    a->unembed_out.next = p->value;
-    return quantise_again(b, quantizer, &a->embed_q, kv_b, keys, dtype) &&
-           quantise_again(b, quantizer, &a->unembed_out, kv_b, values, dtype);
-}
+/* ---- layers ---- */
 
 static void build_heads(struct we_build *b, const struct shape *s, struct we_latent_attention *a)
 {
-    const struct parts p = {a->num_attention_heads, a->nope_head_dim, a->v_head_dim, a->latent_dim};
-    if (!s->keeps_kv_b && !we_build_has(b, "self_attn.kv_b_proj")) {
-        we_build_experts(b, "self_attn.embed_q", p.heads, p.latent, p.nope, false, &a->embed_q);
-        we_build_experts(b, "self_attn.unembed_out", p.heads, p.value, p.latent, false, &a->unembed_out);
+    const uint32_t heads = a->num_attention_heads;
+    if (s->keeps_kv_b) {
+        we_build_kv_b(b, "self_attn.kv_b_proj", a);
         return;
     }
-    struct we_linear kv_b = {0};
-    we_build_linear(b, "self_attn.kv_b_proj", p.heads * (p.nope + p.value), p.latent, false, &kv_b);
-    if (b->status == WE_OK && !split_kv_b(b, &p, &kv_b, !s->keeps_kv_b, a))
-        b->status = we_error_memory(b->error, "the parts of kv_b_proj");
+    we_build_experts(b, "self_attn.embed_q", heads, a->latent_dim, a->nope_head_dim, false, &a->embed_q);
+    we_build_experts(b, "self_attn.unembed_out", heads, a->v_head_dim, a->latent_dim, false, &a->unembed_out);
 }
-
-/* ---- layers ---- */
 
 static void build_attention(struct we_build *b, const struct shape *s, const struct we_latent_attention *usual,
                             struct we_latent_attention *a)
@@ -169,8 +69,9 @@ static float scale_of(struct we_build *b)
     double scale = 1 / sqrt((double)b->c.qk_nope_head_dim + b->c.head_dim);
     struct we_config scaling = {0};
     float factor = 1, mscale = 0;
-    if (b->status == WE_OK)
-        b->status = we_config_object(&b->source->config, "rope_scaling", b->source->arena, &scaling, b->error);
+    for (int i = 0; b->status == WE_OK && scaling.json == NULL && i < 2; i++)
+        b->status =
+            we_config_object(&b->source->config, i ? "rope_parameters" : "rope_scaling", b->source->arena, &scaling, b->error);
     if (b->status == WE_OK && scaling.json)
         b->status = we_config_float(&scaling, "factor", &factor, b->error);
     if (b->status == WE_OK && scaling.json)
@@ -204,13 +105,8 @@ static void check(struct we_build *b)
 /* Layers that predict further tokens stand after the last one. */
 static bool is_extra_layer(const struct we_build *b, struct we_str name)
 {
-    static const char before[] = "model.layers.";
-    const size_t at = we_str_find(name, we_str_c(before), 0);
-    uint64_t layer = 0;
-    for (size_t i = at + sizeof before - 1; at != SIZE_MAX && i < name.length && name.data[i] >= '0' && name.data[i] <= '9';
-         i++)
-        layer = layer < 1u << 20 ? 10 * layer + (uint64_t)(name.data[i] - '0') : layer;
-    return at != SIZE_MAX && layer >= b->c.num_hidden_layers;
+    const uint32_t layer = we_layer_of(name);
+    return layer != UINT32_MAX && layer >= b->c.num_hidden_layers;
 }
 
 static void describe(struct we_build *b, const struct shape *s)
@@ -231,6 +127,7 @@ static void describe(struct we_build *b, const struct shape *s)
                                         .scale = scale_of(b)};
     struct we_rope_config config = we_usual_rope(b, b->c.head_dim);
     config.interleaved = true;
+    config.type = s->rope;
     we_build_rope(b, &config, &usual.rope);
     while (b->status == WE_OK && b->layer < b->c.num_hidden_layers) {
         struct we_layer_parts l = {0};
@@ -282,6 +179,25 @@ static void describe_glm4_moe_lite(struct we_build *b)
     describe(b, &(struct shape){.moe = corrected(b, 1e-20f)});
 }
 
+/* mlx-lm computes yarn, whatever rope_scaling calls itself. */
+static void describe_deepseek_v2(struct we_build *b)
+{
+    struct we_str method = we_str_c("greedy");
+    const struct we_json *scaling = we_json_get(b->source->config.json, "rope_scaling");
+    const struct we_json *named = we_json_get(b->source->config.json, "topk_method");
+    if (named && named->kind == WE_JSON_STRING)
+        method = named->string;
+    struct we_moe moe = {.routed_scaling_factor = b->c.routed_scaling_factor, .best_of_group = true};
+    if (we_str_equal_c(method, "group_limited_greedy")) {
+        moe.num_groups = b->c.n_group;
+        moe.top_groups = b->c.topk_group;
+    }
+    describe(b, &(struct shape){.norm_eps = 1e-6f,
+                                .keeps_kv_b = true,
+                                .rope = scaling && scaling->kind == WE_JSON_OBJECT ? "yarn" : NULL,
+                                .moe = moe});
+}
+
 #define LATENT_KEYS                                                                                                            \
     WE_U32(vocab_size), WE_U32(hidden_size), WE_U32(intermediate_size), WE_U32(moe_intermediate_size),                         \
         WE_U32(num_hidden_layers), WE_U32(num_attention_heads), WE_U32_AS("n_shared_experts", num_shared_experts),             \
@@ -296,6 +212,13 @@ static void describe_glm4_moe_lite(struct we_build *b)
     .head_dim = 64, .v_head_dim = 128, .qk_nope_head_dim = 128, .decoder_sparse_step = 1, .max_position_embeddings = 2048,     \
     .norm_eps = 1e-6f, .rope_theta = 10000
 static const struct we_key latent_keys[] = {LATENT_KEYS};
+const struct we_family we_family_deepseek_v2 = {
+    .models = "DeepSeek V2 and V2 Lite",
+    WE_KEYS(latent_keys),
+    .defaults = {DEEPSEEK_DEFAULTS},
+    .describe = describe_deepseek_v2,
+};
+
 const struct we_family we_family_deepseek_v3 = {
     .models = "DeepSeek V3 and R1, Kimi K2",
     .model_type = "deepseek_v3",

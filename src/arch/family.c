@@ -118,6 +118,19 @@ static const char *name_of(struct we_build *b, const char *prefix, const char *m
     return we_bind_name(b->source, "%s%s%s%s", outer, b->scope, prefix, module);
 }
 
+uint32_t we_layer_of(struct we_str name)
+{
+    static const char before[] = "layers.";
+    const size_t begin = we_str_find(name, we_str_c(before), 0);
+    size_t at = begin + sizeof before - 1;
+    uint32_t layer = 0;
+    if (begin == SIZE_MAX || at >= name.length || name.data[at] < '0' || name.data[at] > '9')
+        return UINT32_MAX;
+    for (; at < name.length && name.data[at] >= '0' && name.data[at] <= '9'; at++)
+        layer = layer < 1u << 20 ? 10 * layer + (uint32_t)(name.data[at] - '0') : layer;
+    return layer;
+}
+
 bool we_build_has(struct we_build *b, const char *module)
 {
     const char *name = b->status == WE_OK ? name_of(b, "", module) : NULL;
@@ -294,8 +307,8 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
         return;
     struct memory {
         struct we_layer_parts parts;
-        struct we_block blocks[2];
-        struct we_step steps[2];
+        struct we_block blocks[4];
+        struct we_step steps[3];
     } *m = we_arena_alloc(b->source->arena, sizeof *m);
     if (m == NULL) {
         b->status = we_error_memory(b->error, "the description of a layer");
@@ -306,7 +319,7 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
                                      .op.attention = &m->parts.attention,
                                      .pre_norm = parts->attention_norm,
                                      .post_norm = parts->attention_post_norm,
-                                     .state = b->layer};
+                                     .state = parts->attention.shares_kv ? parts->kv_layer : b->layer};
     m->blocks[1] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD,
                                      .op.feed_forward = &m->parts.feed_forward,
                                      .pre_norm = parts->feed_forward_norm,
@@ -328,15 +341,31 @@ void we_build_layer(struct we_build *b, const struct we_layer_parts *parts)
         m->blocks[0].kind = WE_BLOCK_LATENT_ATTENTION;
         m->blocks[0].op.latent_attention = &m->parts.latent_attention;
     }
-    if (parts->moe.num_experts) {
+    if (parts->moe.num_experts && !parts->beside) {
         m->blocks[1].kind = WE_BLOCK_MOE;
         m->blocks[1].op.moe = &m->parts.moe;
     }
+    m->blocks[2] = (struct we_block){.kind = WE_BLOCK_MOE,
+                                     .op.moe = &m->parts.moe,
+                                     .pre_norm = parts->experts_norm,
+                                     .post_norm = parts->experts_post_norm,
+                                     .state = WE_NO_STATE};
+    m->blocks[3] = (struct we_block){.kind = WE_BLOCK_LAYER_INPUT,
+                                     .op.layer_input = &m->parts.input,
+                                     .post_norm = parts->input_post_norm,
+                                     .state = WE_NO_STATE};
     const float multiplier = parts->residual_multiplier != 0 ? parts->residual_multiplier : 1;
-    m->steps[0] = (struct we_step){m->blocks, parts->parallel ? 2 : 1, multiplier};
-    m->steps[1] = (struct we_step){m->blocks + 1, 1, multiplier};
-    const uint32_t num_steps = parts->parallel || parts->no_mixer || parts->no_feed_forward ? 1 : 2;
-    ((struct we_layer *)b->decoder->layers)[b->layer++] = (struct we_layer){m->steps + parts->no_mixer, num_steps};
+    uint32_t count = 0;
+    if (!parts->no_mixer)
+        m->steps[count++] =
+            (struct we_step){.blocks = m->blocks, .num_blocks = parts->parallel ? 2 : 1, .residual_multiplier = multiplier};
+    if (!parts->parallel && !parts->no_feed_forward)
+        m->steps[count++] =
+            (struct we_step){m->blocks + 1, parts->beside ? 2 : 1, multiplier, .post_norm = parts->step_post_norm};
+    if (parts->input.gate_proj.data)
+        m->steps[count++] = (struct we_step){.blocks = m->blocks + 3, .num_blocks = 1, .residual_multiplier = multiplier};
+    m->steps[count - 1].stream_multiplier = parts->stream_multiplier;
+    ((struct we_layer *)b->decoder->layers)[b->layer++] = (struct we_layer){m->steps, count};
 }
 
 /* ---- the ends ---- */

@@ -110,6 +110,8 @@ void we_build_scope(struct we_build *build, const char *format, ...) WE_PRINTF(2
 
 void we_build_linear(struct we_build *build, const char *module, uint32_t rows, uint32_t in, bool bias,
                      struct we_linear *linear);
+/* The number in a name with "layers.3."; UINT32_MAX: there is none. */
+uint32_t we_layer_of(struct we_str name);
 /* Whether there is a tensor MODULE.weight. */
 bool we_build_has(struct we_build *build, const char *module);
 /* MODULE.weight (rows, in) that mlx-lm has as a mere array, never quantised. */
@@ -137,6 +139,8 @@ void we_build_qkvo(struct we_build *build, const char *prefix, bool bias, bool o
 void we_build_fused_qkv(struct we_build *build, const char *module, bool bias, struct we_attention *attention);
 /* PREFIXgate_proj, up_proj, down_proj. */
 void we_build_mlp(struct we_build *build, const char *prefix, uint32_t inner, bool bias, struct we_feed_forward *f);
+/* embed_q and unembed_out of latent attention from the one projection that they are parts of. */
+void we_build_kv_b(struct we_build *build, const char *module, struct we_latent_attention *attention);
 /* PREFIXgate_proj, ... of num_experts experts, each of `inner` values. */
 void we_build_switch(struct we_build *build, const char *prefix, uint32_t inner, bool bias, struct we_moe *moe);
 
@@ -157,6 +161,13 @@ struct we_layer_parts {
     struct we_latent_attention latent_attention; /* likewise */
     bool parallel;                   /* both read the same stream */
     float residual_multiplier;       /* 0: 1 */
+    uint32_t kv_layer;               /* of attention that shares keys and values: whose they are */
+    bool beside;                     /* the experts stand beside the feed-forward, in one step, with norms of their own: */
+    struct we_norm experts_norm, experts_post_norm;
+    struct we_norm step_post_norm; /* of that step, or of the feed-forward's */
+    struct we_layer_input input;   /* a step of its own, if there is one */
+    struct we_norm input_post_norm;
+    float stream_multiplier; /* of the layer's last step; 0: 1 */
 };
 void we_build_layer(struct we_build *build, const struct we_layer_parts *parts);
 

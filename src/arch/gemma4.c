@@ -6,16 +6,6 @@
 
 enum { NUM_TYPES = 2 }; /* of layers: full, sliding */
 
-/* What a layer is made of, in the arena: attention | feed-forward, with experts beside it | input of the layer. */
-struct layer {
-    struct we_attention attention;
-    struct we_feed_forward feed_forward;
-    struct we_moe moe;
-    struct we_layer_input input;
-    struct we_block blocks[4];
-    struct we_step steps[3];
-};
-
 static void build_rope(struct we_build *b, bool slides, struct we_rope *rope)
 {
     const char *type = slides ? "sliding_attention" : "full_attention";
@@ -32,7 +22,7 @@ static void build_rope(struct we_build *b, bool slides, struct we_rope *rope)
         config.unscaled = own == NULL;
     } else if (!slides) {
         config.theta = 1000000;
-        config.proportional = true;
+        config.type = "proportional";
         config.partial_rotary_factor = 0.25f;
     }
     we_build_rope(b, &config, rope);
@@ -44,10 +34,11 @@ static uint32_t first_shared(const struct we_build *b)
     return b->c.num_hidden_layers - b->c.num_kv_shared_layers;
 }
 
-/* states: by type, of the last layer that has keys and values of its own. */
-static void build_attention(struct we_build *b, const struct we_rope ropes[NUM_TYPES], uint32_t states[NUM_TYPES],
-                            struct we_attention *a, uint32_t *state)
+/* layers: by type, the last one that has keys and values of its own. */
+static void build_attention(struct we_build *b, const struct we_rope ropes[NUM_TYPES], uint32_t layers[NUM_TYPES],
+                            struct we_layer_parts *l)
 {
+    struct we_attention *a = &l->attention;
     *a = we_usual_attention(b, &ropes[0]);
     a->scale = 1;
     const bool slides = we_build_layer_type(b, (b->layer + 1) % b->c.sliding_window_pattern != 0, a);
@@ -66,13 +57,13 @@ static void build_attention(struct we_build *b, const struct we_rope ropes[NUM_T
     we_build_norm_over(b, "self_attn.q_norm", a->head_dim, &a->q_norm);
     a->shares_kv = b->layer >= first_shared(b);
     if (a->shares_kv) {
-        *state = states[slides];
-        if (states[slides] == WE_NO_STATE)
+        l->kv_layer = layers[slides];
+        if (l->kv_layer == WE_NO_STATE)
             we_build_refuse(b, WE_INVALID_FORMAT, "layer %u shares keys and values, but no layer of its type has any",
                             b->layer);
         return;
     }
-    *state = states[slides] = b->layer;
+    layers[slides] = b->layer;
     we_build_linear(b, "self_attn.k_proj", kv_rows, hidden, false, &a->k_proj);
     if (!raw)
         we_build_linear(b, "self_attn.v_proj", kv_rows, hidden, false, &a->v_proj);
@@ -104,66 +95,45 @@ static void build_router(struct we_build *b, struct we_moe *moe)
     moe->router_norm.weight = (struct we_vector){weights, WE_F32, hidden};
 }
 
-static struct we_step build_feed_forward(struct we_build *b, struct layer *l)
+static void build_feed_forward(struct we_build *b, struct we_layer_parts *l)
 {
     const uint32_t wide = b->c.use_double_wide_mlp && b->layer >= first_shared(b) && first_shared(b) > 0 ? 2 : 1;
-    struct we_block *blocks = l->blocks + 1;
-    struct we_step step = {.blocks = blocks, .num_blocks = 1, .residual_multiplier = 1};
     l->feed_forward.activation = WE_ACTIVATION_GELU_TANH;
     we_build_mlp(b, "mlp.", b->c.intermediate_size * wide, false, &l->feed_forward);
-    blocks[0] = (struct we_block){.kind = WE_BLOCK_FEED_FORWARD, .op.feed_forward = &l->feed_forward, .state = WE_NO_STATE};
-    we_build_norm(b, "pre_feedforward_layernorm", &blocks[0].pre_norm);
-    we_build_norm(b, "post_feedforward_layernorm", &step.post_norm);
+    we_build_norm(b, "pre_feedforward_layernorm", &l->feed_forward_norm);
+    we_build_norm(b, "post_feedforward_layernorm", &l->step_post_norm);
     if (!b->c.enable_moe_block)
-        return step;
+        return;
+    l->beside = true;
     l->moe = (struct we_moe){.norm_topk_prob = true, .experts.activation = WE_ACTIVATION_GELU_TANH};
     we_build_switch(b, "experts.switch_glu.", b->c.moe_intermediate_size, false, &l->moe);
     build_router(b, &l->moe);
-    blocks[1] = (struct we_block){.kind = WE_BLOCK_MOE, .op.moe = &l->moe, .state = WE_NO_STATE};
-    we_build_norm(b, "post_feedforward_layernorm_1", &blocks[0].post_norm);
-    we_build_norm(b, "pre_feedforward_layernorm_2", &blocks[1].pre_norm);
-    we_build_norm(b, "post_feedforward_layernorm_2", &blocks[1].post_norm);
-    step.num_blocks = 2;
-    return step;
+    we_build_norm(b, "post_feedforward_layernorm_1", &l->feed_forward_post_norm);
+    we_build_norm(b, "pre_feedforward_layernorm_2", &l->experts_norm);
+    we_build_norm(b, "post_feedforward_layernorm_2", &l->experts_post_norm);
 }
 
-static struct we_step build_input(struct we_build *b, struct layer *l)
+static void build_layer(struct we_build *b, const struct we_rope ropes[NUM_TYPES], uint32_t layers[NUM_TYPES])
 {
-    const uint32_t width = b->c.hidden_size_per_layer_input;
-    struct we_block *block = &l->blocks[3];
-    l->input = (struct we_layer_input){.activation = WE_ACTIVATION_GELU_TANH, .index = b->layer};
-    we_build_linear(b, "per_layer_input_gate", width, b->c.hidden_size, false, &l->input.gate_proj);
-    we_build_linear(b, "per_layer_projection", b->c.hidden_size, width, false, &l->input.out_proj);
-    *block = (struct we_block){.kind = WE_BLOCK_LAYER_INPUT, .op.layer_input = &l->input, .state = WE_NO_STATE};
-    we_build_norm(b, "post_per_layer_input_norm", &block->post_norm);
-    return (struct we_step){.blocks = block, .num_blocks = 1, .residual_multiplier = 1};
-}
-
-static void build_layer(struct we_build *b, const struct we_rope ropes[NUM_TYPES], uint32_t states[NUM_TYPES])
-{
-    struct layer *l = we_arena_alloc(b->source->arena, sizeof *l);
-    if (l == NULL) {
-        b->status = we_error_memory(b->error, "the description of a layer");
-        return;
-    }
-    *l = (struct layer){0};
-    uint32_t state = WE_NO_STATE, steps = 0;
+    struct we_layer_parts l = {0};
     struct we_vector scalar = {0};
+    const uint32_t width = b->c.hidden_size_per_layer_input;
     we_build_scope(b, "model.layers.%u", b->layer);
     we_build_vector(b, "", "layer_scalar", 1, &scalar);
     we_build_scope(b, "model.layers.%u.", b->layer);
-    build_attention(b, ropes, states, &l->attention, &state);
-    l->blocks[0] = (struct we_block){.kind = WE_BLOCK_ATTENTION, .op.attention = &l->attention, .state = state};
-    we_build_norm(b, "input_layernorm", &l->blocks[0].pre_norm);
-    we_build_norm(b, "post_attention_layernorm", &l->blocks[0].post_norm);
-    l->steps[steps++] = (struct we_step){.blocks = l->blocks, .num_blocks = 1, .residual_multiplier = 1};
-    l->steps[steps++] = build_feed_forward(b, l);
-    if (b->c.hidden_size_per_layer_input)
-        l->steps[steps++] = build_input(b, l);
-    if (b->status != WE_OK)
-        return;
-    l->steps[steps - 1].stream_multiplier = we_load_float(scalar.data, scalar.dtype, 0);
-    ((struct we_layer *)b->decoder->layers)[b->layer++] = (struct we_layer){l->steps, steps};
+    build_attention(b, ropes, layers, &l);
+    we_build_norm(b, "input_layernorm", &l.attention_norm);
+    we_build_norm(b, "post_attention_layernorm", &l.attention_post_norm);
+    build_feed_forward(b, &l);
+    if (width) {
+        l.input = (struct we_layer_input){.activation = WE_ACTIVATION_GELU_TANH, .index = b->layer};
+        we_build_linear(b, "per_layer_input_gate", width, b->c.hidden_size, false, &l.input.gate_proj);
+        we_build_linear(b, "per_layer_projection", b->c.hidden_size, width, false, &l.input.out_proj);
+        we_build_norm(b, "post_per_layer_input_norm", &l.input_post_norm);
+    }
+    if (b->status == WE_OK)
+        l.stream_multiplier = we_load_float(scalar.data, scalar.dtype, 0);
+    we_build_layer(b, &l);
 }
 
 static void build_inputs(struct we_build *b)
@@ -191,16 +161,11 @@ static bool is_passed_over(const struct we_build *b, struct we_str name)
     static const char *const parts[] = {"audio_tower", "embed_audio", "embed_vision", "vision_embedder",     "input_max",
                                         "input_min",   "output_max",  "output_min",   "self_attn.rotary_emb"};
     static const char *const shared[] = {".self_attn.k_proj", ".self_attn.v_proj", ".self_attn.k_norm"};
-    static const char before[] = "layers.";
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (we_str_find(name, we_str_c(parts[i]), 0) != SIZE_MAX)
             return true;
-    const size_t at = we_str_find(name, we_str_c(before), 0);
-    uint64_t layer = 0;
-    for (size_t i = at + sizeof before - 1; at != SIZE_MAX && i < name.length && name.data[i] >= '0' && name.data[i] <= '9';
-         i++)
-        layer = layer < 1u << 20 ? 10 * layer + (uint64_t)(name.data[i] - '0') : layer;
-    for (size_t i = 0; at != SIZE_MAX && i < sizeof shared / sizeof *shared; i++)
+    const uint32_t layer = we_layer_of(name);
+    for (size_t i = 0; i < sizeof shared / sizeof *shared && layer != UINT32_MAX; i++)
         if (we_str_find(name, we_str_c(shared[i]), 0) != SIZE_MAX && layer >= first_shared(b))
             return true;
     return false;
@@ -223,14 +188,14 @@ static void describe(struct we_build *b)
                         b->c.num_kv_shared_layers, b->c.num_hidden_layers, b->c.sliding_window_pattern,
                         b->c.hidden_size_per_layer_input, b->c.global_head_dim, b->c.num_global_key_value_heads);
     struct we_rope ropes[NUM_TYPES];
-    uint32_t states[NUM_TYPES] = {WE_NO_STATE, WE_NO_STATE};
+    uint32_t layers[NUM_TYPES] = {WE_NO_STATE, WE_NO_STATE};
     b->is_passed_over = is_passed_over;
     b->decoder->embedding_multiplier = (float)sqrt((double)b->c.hidden_size);
     b->decoder->final_logit_softcapping = b->c.final_logit_softcapping;
     for (int slides = 0; slides < NUM_TYPES; slides++)
         build_rope(b, slides, &ropes[slides]);
     while (b->status == WE_OK && b->layer < b->c.num_hidden_layers)
-        build_layer(b, ropes, states);
+        build_layer(b, ropes, layers);
     b->decoder->num_states = first_shared(b);
     build_inputs(b);
     we_build_ends(b, &(struct we_ends){0});

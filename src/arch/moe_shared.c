@@ -167,7 +167,7 @@ const struct we_family we_family_ernie4_5_moe = {
 static void norm_head(struct we_build *b)
 {
     struct we_linear *head = &b->decoder->lm_head;
-    if (b->status != WE_OK || head->mode != WE_QUANT_NONE)
+    if (b->status != WE_OK || head->mode != WE_QUANT_NONE || b->source->shapes_only)
         return;
     const size_t size = we_dtype_size(head->dtype);
     char *data = we_arena_array(b->source->arena, (size_t)head->rows * head->in, size);

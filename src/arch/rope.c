@@ -267,6 +267,8 @@ static we_status read_config(struct builder *b, const struct we_arch_source *sou
     b->theta = b->config->theta != 0 ? b->config->theta : theta;
     if (b->config->unscaled)
         *type = we_str_c("default");
+    if (b->config->type)
+        *type = we_str_c(b->config->type);
     return status;
 }
 
@@ -281,7 +283,7 @@ we_status we_rope_build(const struct we_arch_source *source, const struct we_rop
     b.freqs = we_arena_array(source->arena, b.half, sizeof *b.freqs);
     if (b.freqs == NULL)
         return we_error_memory(error, "the table of rope");
-    struct we_str type = we_str_c(config->proportional ? "proportional" : "default");
+    struct we_str type = we_str_c("default");
     we_status status = read_config(&b, source, &type);
     if (status != WE_OK)
         return status;

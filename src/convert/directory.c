@@ -40,7 +40,7 @@ static we_status open_checkpoint(const char *source, we_list_tensors *list_tenso
         status = we_safetensors_open(source, &c->set, error);
     status = explain(source, status, error);
     if (status == WE_OK)
-        status = we_remake_plan(c->set, &c->config, arena, &c->remake, error);
+        status = we_remake_plan(c->set, &c->config, true, arena, &c->remake, error);
     if (status == WE_OK)
         we_remake_config(&c->config);
     c->view = c->remake.view ? c->remake.view : c->set;

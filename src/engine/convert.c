@@ -7,8 +7,11 @@
 static we_status list_tensors(const struct we_checkpoint *checkpoint, struct we_arena *arena, struct we_model_tensors *tensors,
                               struct we_error *error)
 {
-    struct we_arch_source source = {
-        .config = checkpoint->config, .quantization = checkpoint->quantization, .weights = checkpoint->view, .arena = arena};
+    struct we_arch_source source = {.shapes_only = true,
+                                    .config = checkpoint->config,
+                                    .quantization = checkpoint->quantization,
+                                    .weights = checkpoint->view,
+                                    .arena = arena};
     return we_arch_tensors(&source, tensors, error);
 }
 

@@ -25,7 +25,7 @@ we_status we_model_describe(const char *path, bool to_run, const char *adapter, 
                             struct we_decoder *decoder, struct we_error *error)
 {
     *weights = NULL;
-    struct we_arch_source source = {.arena = arena, .rope_compat = rope_compat};
+    struct we_arch_source source = {.arena = arena, .rope_compat = rope_compat, .shapes_only = !to_run};
     we_status status = we_config_open(path, arena, config, error);
     if (status == WE_OK)
         status = we_quantization_parse(config, &source.quantization, error);

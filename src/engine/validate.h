@@ -3,6 +3,7 @@
 #define WE_ENGINE_VALIDATE_H
 
 #include "engine/model.h"
+#include "format/remake.h"
 
 #include <whisperengine_tools.h>
 
@@ -64,7 +65,8 @@ bool we_is_broken(const struct we_validator *v, const char *name);
 bool we_validate_files(struct we_validator *v);   /* every file by itself */
 void we_validate_record(struct we_validator *v);  /* against what a download knows of them */
 bool we_validate_weights(struct we_validator *v); /* index, shards, config, values */
-bool we_validate_values(struct we_validator *v, const struct we_model_tensors *tensors); /* finite */
+/* Finite. remake: how the files hold those tensors that have another form there. */
+bool we_validate_values(struct we_validator *v, const struct we_model_tensors *tensors, const struct we_remake *remake);
 bool we_validate_text(struct we_validator *v);                                           /* tokenizer, template, end tokens */
 bool we_validate_memory(struct we_validator *v);
 bool we_validate_generation(struct we_validator *v); /* opens the model */

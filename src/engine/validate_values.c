@@ -67,31 +67,45 @@ static void tell_bad(struct we_validator *v, const struct we_tensor *tensor)
 }
 
 /* What a part of a module holds: its weights, scales or biases. */
-static bool is_finite(const struct we_tensor *tensor, const struct we_model_tensor *of, bool *any)
+/* part: what it is, or a piece of: the weight itself, or something beside it. */
+static bool is_finite(const struct we_tensor *tensor, const struct we_tensor *part, const struct we_model_tensor *of, bool *any)
 {
     *any = true;
     if (tensor->dtype == WE_F32 || tensor->dtype == WE_F16 || tensor->dtype == WE_BF16)
         return all_finite(tensor, tensor->dtype == WE_F32 ? &f32 : tensor->dtype == WE_F16 ? &f16 : &bf16, any);
-    if (of->quant.mode == WE_QUANT_NVFP4 || (of->quant.mode == WE_QUANT_MXFP8 && tensor == of->tensor))
+    if (of->quant.mode == WE_QUANT_NVFP4 || (of->quant.mode == WE_QUANT_MXFP8 && part == of->tensor))
         return all_finite(tensor, &e4m3, any);
-    return of->quant.mode == WE_QUANT_NONE || tensor == of->tensor || all_finite_powers(tensor);
+    return of->quant.mode == WE_QUANT_NONE || part == of->tensor || all_finite_powers(tensor);
 }
 
-static void check_values(struct we_validator *v, const struct we_tensor *tensor, const struct we_model_tensor *of,
-                         size_t *wrong, size_t *empty)
+static void check_values(struct we_validator *v, const struct we_tensor *tensor, const struct we_tensor *part,
+                         const struct we_model_tensor *of, size_t *wrong, size_t *empty)
 {
     bool any;
     if (tensor->size == 0)
         return;
-    if (!is_finite(tensor, of, &any) && (*wrong)++ < MOST_TOLD)
+    if (!is_finite(tensor, part, of, &any) && (*wrong)++ < MOST_TOLD)
         tell_bad(v, tensor);
-    if (!any && of->linear && tensor != of->biases && (*empty)++ < MOST_TOLD)
+    if (!any && of->linear && part != of->biases && (*empty)++ < MOST_TOLD)
         we_check(v, WE_CHECK_WARNING, "values", v->again,
                  "%s: tensor %.*s is all zeros; a copy that was cut short leaves such holes", tensor->file,
                  WE_STR_ARG(tensor->name));
 }
 
-bool we_validate_values(struct we_validator *v, const struct we_model_tensors *tensors)
+/* As it lies in the files: a tensor, or the pieces of one. */
+static void check_part(struct we_validator *v, const struct we_tensor *part, const struct we_remade *remade,
+                       const struct we_model_tensor *of, size_t *wrong, size_t *empty, uint64_t *bytes)
+{
+    const uint32_t count = remade ? remade->count : 1;
+    for (uint32_t i = 0; i < count && !v->stopped; i++) {
+        const struct we_tensor *piece = remade ? remade->pieces[i] : part;
+        check_values(v, piece, part, of, wrong, empty);
+        *bytes += piece->size;
+        we_safetensors_release(v->weights, piece->data, piece->size);
+    }
+}
+
+bool we_validate_values(struct we_validator *v, const struct we_model_tensors *tensors, const struct we_remake *remake)
 {
     size_t wrong = 0, empty = 0;
     uint64_t bytes = 0;
@@ -101,11 +115,8 @@ bool we_validate_values(struct we_validator *v, const struct we_model_tensors *t
         const struct we_tensor *parts[] = {t->tensor, t->scales, t->biases};
         const bool integers = t->linear && t->quant.mode != WE_QUANT_NONE && t->quant.mode != WE_QUANT_MXFP8;
         for (size_t p = integers ? 1 : 0; p < 3; p++)
-            if (parts[p]) {
-                check_values(v, parts[p], t, &wrong, &empty);
-                bytes += parts[p]->size;
-                we_safetensors_release(v->weights, parts[p]->data, parts[p]->size);
-            }
+            if (parts[p])
+                check_part(v, parts[p], we_remake_find(remake, parts[p]->name), t, &wrong, &empty, &bytes);
     }
     if (wrong > MOST_TOLD)
         we_check(v, WE_CHECK_FAILED, "values", v->again, "%zu more tensors have values that are not finite", wrong - MOST_TOLD);

@@ -258,22 +258,29 @@ bool we_validate_weights(struct we_validator *v)
         we_check(v, WE_CHECK_SKIPPED, "config", NULL, "not compared with the weights, which are not whole");
         return false;
     }
+    struct we_remake remake;
+    struct we_error error;
+    if (we_remake_plan(v->weights, &v->config, false, &v->arena, &remake, &error) != WE_OK) {
+        we_check_error(v, WE_CHECK_FAILED, "config", v->again, &error);
+        return false;
+    }
     struct we_arch_source source = {.config = v->config,
+                                    .shapes_only = true,
                                     .quantization = v->quantization,
-                                    .weights = v->weights,
+                                    .weights = remake.view ? remake.view : v->weights,
                                     .arena = &v->arena,
                                     .rope_compat = v->model.rope_compat};
     struct we_model_tensors tensors;
-    struct we_error error;
-    if (!describe(v, &source))
-        return false;
-    v->described = true;
-    if (we_arch_tensors(&source, &tensors, &error) != WE_OK) {
+    v->described = describe(v, &source);
+    if (!v->described) {
+        sound = false;
+    } else if (we_arch_tensors(&source, &tensors, &error) != WE_OK) {
         we_check_error(v, WE_CHECK_FAILED, "config", v->again, &error);
     } else {
         check_quantization(v, &tensors);
         we_step(v, "reading the weights");
-        sound = we_validate_values(v, &tensors);
+        sound = we_validate_values(v, &tensors, &remake);
     }
+    we_safetensors_close(remake.view);
     return sound;
 }

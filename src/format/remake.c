@@ -559,11 +559,12 @@ static we_status go_through(struct we_remake_planner *p, remake_fn *remake, bool
     return status;
 }
 
-we_status we_remake_plan(const struct we_safetensors *files, const struct we_config *config, struct we_arena *arena,
-                         struct we_remake *remake, struct we_error *error)
+we_status we_remake_plan(const struct we_safetensors *files, const struct we_config *config, bool with_data,
+                         struct we_arena *arena, struct we_remake *remake, struct we_error *error)
 {
     *remake = (struct we_remake){0};
-    struct we_remake_planner p = {.files = files, .config = config, .arena = arena, .remake = remake, .error = error};
+    struct we_remake_planner p = {
+        .files = files, .config = config, .arena = arena, .remake = remake, .with_data = with_data, .error = error};
     const struct we_json *type = we_json_get(config->json, "model_type");
     p.model_type = type && type->kind == WE_JSON_STRING ? type->string : we_str_c("");
     remake_fn *family = NULL;
@@ -663,7 +664,7 @@ we_status we_weights_open(const char *directory, const struct we_config *config,
     *weights = NULL;
     we_status status = we_safetensors_open(directory, &files, error);
     if (status == WE_OK)
-        status = we_remake_plan(files, config, &arena, &remake, error);
+        status = we_remake_plan(files, config, copy, &arena, &remake, error);
     if (status != WE_OK || remake.view == NULL) {
         we_arena_free(&arena);
         if (status != WE_OK)

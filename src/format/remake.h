@@ -30,9 +30,10 @@ struct we_remake {
     size_t count, capacity;
 };
 
-/* Empty (view NULL) where nothing is to be changed. */
-we_status we_remake_plan(const struct we_safetensors *files, const struct we_config *config, struct we_arena *arena,
-                         struct we_remake *remake, struct we_error *error);
+/* Empty (view NULL) where nothing is to be changed. with_data: what has to be computed is, into the arena; else the data of
+ * such tensors must not be read. */
+we_status we_remake_plan(const struct we_safetensors *files, const struct we_config *config, bool with_data,
+                         struct we_arena *arena, struct we_remake *remake, struct we_error *error);
 /* What mlx-lm's class of the model changes in the config itself as it loads, in place. */
 void we_remake_config(struct we_config *config);
 /* NULL for a tensor that stands as it is. */

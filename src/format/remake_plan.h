@@ -13,6 +13,7 @@ struct we_remake_planner {
     struct we_tensor *tensors; /* (count): those that stand as they are, under their new names */
     size_t count;
     bool changed;
+    bool with_data; /* what has to be computed at once is; else its data must not be read */
     bool raw; /* of the families with states: the checkpoint is in the form that it was trained in */
     struct we_error *error;
 };
@@ -21,6 +22,13 @@ we_status we_remake_add(struct we_remake_planner *planner, const struct we_remad
 
 /* ---- remake_values.c ---- */
 
+/* Sizes of latent attention. */
+struct we_remake_heads {
+    uint32_t heads, nope, value, latent;
+};
+
+/* remake_heads.c: tensors[index] is a kv_b_proj.weight of packed values; its scales and biases are among the tensors. */
+we_status we_remake_quantised_heads(struct we_remake_planner *planner, size_t index, const struct we_remake_heads *heads);
 /* Whether it is the factors of a float8 tensor, which vanish with it. */
 bool we_remake_is_factor(const struct we_safetensors *files, struct we_str name);
 /* Tensors of float8 become bfloat16. */

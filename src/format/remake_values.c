@@ -167,25 +167,25 @@ we_status we_remake_float8(struct we_remake_planner *p)
 /* kv_b_proj is (heads * (nope + value), latent): of each head the rows that make keys of the latent, and those that make
  * values. MLX turns the first ones over, embed_q (heads, latent, nope), and has the second as unembed_out (heads, value,
  * latent). */
-struct heads {
-    uint32_t heads, nope, value;
-};
-
-static bool read_heads(const struct we_remake_planner *p, struct heads *h)
+static bool read_heads(const struct we_remake_planner *p, struct we_remake_heads *h)
 {
     static const char *const types[] = {"deepseek_v3", "joyai_llm_flash", "kimi_k2", "kimi_k25", "kimi_vl", "glm4_moe_lite"};
     bool latent = false;
+    const bool glm = we_str_equal_c(p->model_type, "glm4_moe_lite");
+    *h = glm ? (struct we_remake_heads){20, 192, 256, 512} : (struct we_remake_heads){32, 128, 128, 512};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         latent = latent || we_str_equal_c(p->model_type, types[i]);
     const struct we_json *text = we_json_get(p->config->json, "text_config");
     const struct we_config config = {text && text->kind == WE_JSON_OBJECT ? text : p->config->json, p->config->where};
     return latent && we_config_u32(&config, "num_attention_heads", &h->heads, NULL) == WE_OK &&
            we_config_u32(&config, "qk_nope_head_dim", &h->nope, NULL) == WE_OK &&
-           we_config_u32(&config, "v_head_dim", &h->value, NULL) == WE_OK && h->heads && h->nope && h->value;
+           we_config_u32(&config, "v_head_dim", &h->value, NULL) == WE_OK &&
+           we_config_u32(&config, "kv_lora_rank", &h->latent, NULL) == WE_OK && h->heads && h->nope && h->value &&
+           h->heads <= 1u << 13 && h->nope <= 1u << 13 && h->value <= 1u << 13;
 }
 
 static we_status add_part(struct we_remake_planner *p, const struct we_remade *whole, struct we_tensor *out, const char *module,
-                          const struct heads *h, bool turned)
+                          const struct we_remake_heads *h, bool turned)
 {
     char text[LONGEST_NAME];
     const struct we_str name = whole->name;
@@ -213,15 +213,19 @@ static we_status add_part(struct we_remake_planner *p, const struct we_remade *w
 
 we_status we_remake_latent(struct we_remake_planner *p)
 {
-    struct heads h;
+    struct we_remake_heads h;
     we_status status = WE_OK;
     if (!read_heads(p, &h))
         return WE_OK;
     for (size_t i = 0, count = p->count; i < count && status == WE_OK; i++) {
         struct we_tensor *t = &p->tensors[i];
+        if (t->dtype == WE_U32 && we_str_ends_with(t->name, we_str_c(".self_attn.kv_b_proj.weight"))) {
+            status = we_remake_quantised_heads(p, i, &h);
+            continue;
+        }
         if (!we_str_ends_with(t->name, we_str_c(".self_attn.kv_b_proj.weight")) || !we_dtype_is_float(t->dtype) ||
             t->num_dims != 2 || t->shape[0] != (uint64_t)h.heads * (h.nope + h.value) || t->shape[1] == 0)
-            continue; /* another shape is told when the model is described; a quantised one is dealt with there */
+            continue; /* another shape is told when the model is described */
         struct we_remade *whole = (struct we_remade *)we_remake_find(p->remake, t->name);
         if (whole == NULL)
             status = as_piece(p, t, &whole);

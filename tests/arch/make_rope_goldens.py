@@ -16,6 +16,7 @@ CASES = [
     dict(dims=128, theta=1000000.0, scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=32768)),
     dict(dims=64, theta=150000.0, scaling=dict(rope_type="yarn", factor=32.0, beta_fast=32.0, beta_slow=1.0,
                                                original_max_position_embeddings=4096)),
+    dict(dims=64, theta=1000000.0, scaling=dict(rope_type="proportional", partial_rotary_factor=0.3)),
     dict(dims=16, theta=10000.0, max_position_embeddings=131072, original=4096,
          scaling=dict(type="longrope", long_factor=[1.0 + 0.7 * i for i in range(8)],
                       short_factor=[1.0 + 0.05 * i for i in range(8)])),

@@ -122,6 +122,7 @@ static const struct we_moe *mixture(struct test_network *n)
                          .num_groups = s->expert_groups,
                          .top_groups = s->top_groups,
                          .score = s->score,
+                         .best_of_group = s->best_of_group,
                          .norm_topk_prob = s->score == WE_ROUTER_SIGMOID,
                          .norm_eps = 1e-20f,
                          .routed_scaling_factor = 1.5f,

@@ -28,6 +28,7 @@ struct test_network_shape {
     uint32_t experts, top_k, expert_groups, top_groups; /* experts: of every second layer; 0: none */
     uint32_t expert_latent; /* what experts read in place of the stream; 0: the stream */
     enum we_router_score score;
+    bool best_of_group;
     bool shared_expert, shared_gate;        /* beside them */
     uint32_t own_layers; /* from this layer on, attention sees the keys and values of a layer before it; 0: of its own */
     bool raw_values;     /* values are keys as they are before their norm */

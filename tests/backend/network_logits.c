@@ -348,9 +348,9 @@ static void route(const struct we_moe *m, const double *logits, uint32_t *chosen
             }
         }
         for (uint32_t h = 0; h < m->num_groups; h++)
-            better += best[h][0] + best[h][1] > best[g][0] + best[g][1];
+            better += m->best_of_group ? best[h][0] > best[g][0] : best[h][0] + best[h][1] > best[g][0] + best[g][1];
         for (uint32_t i = g * size; better >= m->top_groups && i < (g + 1) * size; i++)
-            rank[i] = 0;
+            rank[i] = 0, scores[i] = m->best_of_group ? 0 : scores[i];
     }
     for (uint32_t k = 0; k < m->top_k; k++) {
         uint32_t best = 0;

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import mlx.core as mx
 import mlx_lm.utils
 import numpy as np
 
@@ -53,6 +54,20 @@ def run_both(program, folder, *directories):
     return [] if out[0] == out[1] else ["the logits of the checkpoint as it is are not those of the model that is made of it"]
 
 
+def compare_logits(program, directory):
+    """Against float32 mlx-lm."""
+    model, _ = tiny.load(directory)
+    ids = list(range(1, 28))
+    want, out = tiny.logits(model, ids), directory / "logits"
+    ran = subprocess.run([program, "logits", "-m", str(directory), "--ids", json.dumps(ids), "--precision", "exact", "--rope-compat", "mlx",
+                          "--out", str(out)], capture_output=True)
+    if ran.returncode:
+        return [f"{directory.name} does not run: {ran.stderr.decode().strip()}"]
+    got = np.array(mx.load(str(out), format="safetensors")["logits"])
+    error = float(np.sqrt(((got - want) ** 2).mean() / (want**2).mean()))
+    return [] if error < 1e-5 else [f"{directory.name}: the logits differ from mlx-lm's by {error:.1e}"]
+
+
 def check_families(program, seed, names):
     directories = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -79,11 +94,16 @@ def check_directories(program, directories):
                     made, wrong = both(program, folder / form, folder, f"{form}-{name}", options)
                     found += [f"Hugging Face's form ({form}): {json.dumps(options)}: {p}" for p in wrong]
                     if name == "plain" and not wrong:
-                        found += run_both(program, folder, folder / form, made)
+                        found += run_both(program, folder, folder / form, made) + compare_logits(program, folder / form)
             for name, options in (("four", {"quantize": True, "q-group-size": 32}), ("mixed", {"quantize": True, "quant-predicate": "mixed_3_6", "q-group-size": 32}),
                                   ("mx", {"quantize": True, "q-mode": "mxfp8", "dtype": "float16"})):
                 if plain.exists() and not problems:
                     found += [f"{json.dumps(options)}: {p}" for p in both(program, plain, folder, name, options)[1]]
+            four = folder / "four-mlx"
+            if four.exists() and json.loads((directory / "config.json").read_text())["model_type"] in oracle.LATENT:
+                oracle.old_form(four, folder / "old")
+                found += [f"kv_b_proj, quantised: {p}" for p in both(program, folder / "old", folder, "old-plain", {"dtype": "float32"})[1]]
+                found += compare_logits(program, folder / "old")
         failures += bool(found)
         print(f"{directory.name:24} {'agrees' if not found else chr(10) + '    ' + (chr(10) + '    ').join(found[:6])}", flush=True)
     print(f"{failures} of these differ" if failures else "all agree")

@@ -136,6 +136,34 @@ def _gpt_oss_blocks(weights):
         weights[start + "down_proj_bias"] = weights.pop(start + "down_proj.bias")
 
 
+def _join_heads(weights, bits=None, group_size=None):
+    """embed_q and unembed_out as the one matrix that they are parts of; bits: quantised."""
+    for key in [k for k in weights if k.endswith("embed_q.weight")]:
+        start = key.removesuffix("embed_q.weight")
+        keys, values = weights.pop(key), weights.pop(start + "unembed_out.weight")
+        joined = mx.concatenate([keys.transpose(0, 2, 1), values], axis=1).reshape(-1, values.shape[-1])
+        if bits:
+            joined, *rest = mx.quantize(joined, group_size=group_size, bits=bits)
+            weights |= dict(zip((start + "kv_b_proj.scales", start + "kv_b_proj.biases"), rest))
+        weights[start + "kv_b_proj.weight"] = joined
+
+
+def old_form(directory, target):
+    """A copy of a quantised model of latent attention as mlx-lm made it before its heads stood by themselves."""
+    config = json.loads((directory / "config.json").read_text())
+    weights = {}
+    for path in directory.glob("model*.safetensors"):
+        weights |= mx.load(str(path))
+    bits, group_size = config["quantization"]["bits"], config["quantization"]["group_size"]
+    for key in [k for k in weights if k.endswith(("embed_q.weight", "unembed_out.weight"))]:
+        start = key.removesuffix("weight")
+        weights[key] = mx.dequantize(weights[key], weights.pop(start + "scales"), weights.pop(start + "biases"), group_size, bits)
+    _join_heads(weights, bits, group_size)
+    target.mkdir(exist_ok=True)
+    mx.save_safetensors(str(target / "model.safetensors"), weights, metadata={"format": "mlx"})
+    (target / "config.json").write_text(json.dumps(config, indent=4))
+
+
 STATES = ("qwen3_next", "qwen3_5", "qwen3_5_moe", "nemotron_h", "granitemoehybrid")
 NORMS = (".input_layernorm.weight", ".post_attention_layernorm.weight", "model.norm.weight", ".q_norm.weight", ".k_norm.weight")
 
@@ -258,6 +286,12 @@ def original_form(directory, target, float8=False):
     if family in STATES:
         weights = _trained_form(family, weights)
     if family in LATENT:
+        text = config.get("text_config", config)
+        for name, width in (("embed_q", text["qk_nope_head_dim"]), ("unembed_out", text["kv_lora_rank"])):
+            for key in [k for k in weights if k.endswith(name + ".scales")]:  # mlx-lm does not dequantise them
+                weight, scales, biases = (weights.pop(key.replace("scales", n)) for n in ("weight", "scales", "biases"))
+                weights[key.replace("scales", "weight")] = mx.dequantize(
+                    weight, scales, biases, width // scales.shape[-1], weight.shape[-1] * 32 // width)
         _whole_latent(config, weights)
     if float8 and family not in FLOAT8:
         return False

@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).parent
 TYPES = {"F32": mx.float32, "F16": mx.float16, "BF16": mx.bfloat16}
 MODELS = HERE.parent / "models"
 ORIGINALS = ["gpt_oss", "granitemoe", "lfm2_moe", "bailing_moe", "dots1", "mistral3", "qwen3_next",
-             "qwen3_5_moe", "nemotron_h", "granitemoehybrid", "gemma4"]  # whose checkpoints have another form
+             "qwen3_5_moe", "nemotron_h", "granitemoehybrid", "gemma4", "deepseek_v2", "kimi_k25"]  # whose checkpoints have another form
 
 
 def llama(dtype, layers=1, **more):

@@ -77,7 +77,7 @@ static bool values_are_finite(enum we_dtype dtype, enum we_quant_mode mode, bool
     struct we_model_tensors tensors = {.list = &module, .count = 1};
     struct we_validator v = {.options = &options, .group = "files", .again = "again"};
     assert_int_equal(we_safetensors_view(&part, 1, &v.weights, NULL), WE_OK);
-    bool result = we_validate_values(&v, &tensors);
+    bool result = we_validate_values(&v, &tensors, &(struct we_remake){0});
     assert_int_equal(told.counts[WE_CHECK_FAILED], result ? 0 : 1);
     assert_int_equal(told.counts[WE_CHECK_PASSED], result ? 1 : 0);
     we_safetensors_close(v.weights);

@@ -488,6 +488,18 @@ def deepseek_v3(rng, unit):
     return config | {"moe_layer_freq": pick(rng, 1, 1, 2), "topk_method": "noaux_tc"}
 
 
+def deepseek_v2(rng, unit):
+    config = latent(rng, unit) | corrected(rng, unit) | {"n_shared_experts": pick(rng, None, 1, 2)}
+    if chance(rng, 0.7):
+        config["topk_method"] = pick(rng, "greedy", "group_limited_greedy", "group_limited_greedy")
+    if chance(rng, 0.15):
+        config["n_routed_experts"] = None
+    block = None
+    while block is None:
+        block = scaling(rng, config, ("yarn",), pick(rng, "type", "rope_type"), config["qk_rope_head_dim"])
+    return config | {"moe_layer_freq": pick(rng, 1, 1, 2), "rope_scaling": block}
+
+
 def glm4_moe_lite(rng, unit):
     return latent(rng, unit) | corrected(rng, unit) | {"n_shared_experts": pick(rng, None, 1, 2)}
 
@@ -662,7 +674,7 @@ FAMILIES = {f.__name__: f for f in (
     cohere, cohere2, glm4, seed_oss, ernie4_5, hunyuan_v1_dense, starcoder2, stablelm, nemotron, internlm2, internlm3, helium,
     phi, ministral3, mistral3, mixtral, qwen2_moe, qwen3_moe, phimoe, gpt_oss, olmoe, granitemoe, glm4_moe, dots1, ernie4_5_moe,
     bailing_moe, minimax, lfm2, lfm2_moe, qwen3_next, qwen3_5, qwen3_5_moe,
-    deepseek_v3, glm4_moe_lite, kimi_k25, nemotron_h, granitemoehybrid)} | {"mistral": llama}
+    deepseek_v2, deepseek_v3, glm4_moe_lite, kimi_k25, nemotron_h, granitemoehybrid)} | {"mistral": llama}
 
 
 def config(name, rng, unit):

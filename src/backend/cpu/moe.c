@@ -39,7 +39,7 @@ static uint32_t greatest_of(const float *values, uint32_t begin, uint32_t end)
 }
 
 /* Leaves the experts of the best groups; the others' ranks become 0, as mlx-lm has it. */
-static void keep_groups(const struct we_moe *moe, float *rank)
+static void keep_groups(const struct we_moe *moe, float *scores, float *rank)
 {
     const uint32_t size = moe->num_experts / moe->num_groups;
     float sums[WE_CPU_MOST_EXPERT_GROUPS];
@@ -49,15 +49,17 @@ static void keep_groups(const struct we_moe *moe, float *rank)
         float second = -INFINITY;
         for (uint32_t i = begin; i < begin + size; i++)
             second = i != best && rank[i] > second ? rank[i] : second;
-        sums[g] = rank[best] + second;
+        sums[g] = moe->best_of_group ? rank[best] : rank[best] + second;
     }
     for (uint32_t k = 0; k < moe->top_groups; k++) {
         const uint32_t best = greatest_of(sums, 0, moe->num_groups);
         kept[best] = true;
         sums[best] = -INFINITY;
     }
-    for (uint32_t i = 0; i < moe->num_experts; i++)
+    for (uint32_t i = 0; i < moe->num_experts; i++) {
         rank[i] = kept[i / size] ? rank[i] : 0;
+        scores[i] = kept[i / size] || !moe->best_of_group ? scores[i] : 0;
+    }
 }
 
 /* The best experts and their weights, from the logits; rank: scratch (num_experts). */
@@ -68,7 +70,7 @@ static void choose(const struct we_moe *moe, float *scores, float *rank, uint32_
     for (uint32_t i = 0; i < moe->num_experts; i++)
         rank[i] = scores[i] + (bias->data ? we_load_float(bias->data, bias->dtype, i) : 0);
     if (moe->num_groups > 1 && moe->top_groups < moe->num_groups)
-        keep_groups(moe, rank);
+        keep_groups(moe, scores, rank);
     float sum = 0;
     for (uint32_t k = 0; k < moe->top_k; k++) {
         const uint32_t best = greatest_of(rank, 0, moe->num_experts);

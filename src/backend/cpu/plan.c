@@ -361,7 +361,8 @@ static we_status check_moe(const struct we_moe *moe, struct we_error *error)
                               moe->num_experts, moe->top_k, (int)WE_CPU_MOST_EXPERTS);
     if (status == WE_OK && moe->num_groups > 1 &&
         (moe->num_groups > WE_CPU_MOST_EXPERT_GROUPS || moe->num_experts % moe->num_groups != 0 ||
-         moe->num_experts / moe->num_groups < 2 || moe->top_groups == 0 || moe->top_groups > moe->num_groups))
+         (moe->num_experts / moe->num_groups < 2 && !moe->best_of_group) || moe->top_groups == 0 ||
+         moe->top_groups > moe->num_groups))
         status = we_error_set(error, WE_INVALID_FORMAT, "%u experts in %u groups of which %u are taken", moe->num_experts,
                               moe->num_groups, moe->top_groups);
     if (status == WE_OK)
