@@ -148,8 +148,9 @@ static we_status use_session(const char *name, struct we_error *error)
         status = we_session_messages(session, &json, error);
     if (status == WE_OK) {
         char *copy = strdup(json);
+        if (copy == NULL)
+            *error = (struct we_error){WE_OUT_OF_MEMORY, "the test's own copy"};
         status = copy ? we_session_set_messages(session, copy, error) : WE_OUT_OF_MEMORY;
-        error->status = status;
         free(copy);
     }
     we_session_free(session);
