@@ -173,6 +173,7 @@ kinds = {}
 for bit, members_of in ((1, extends), (2, prepends), (4, controls), (8, pictures), (16, linkers), (32, passing), (64, consonants)):
     for c in members_of:
         kinds[c] = kinds.get(c, 0) | bit
+kinds[0] = kinds[1]  # no map has it as a key, so it cannot be asked; it is a control as the others
 table(out, "Characters below U+10000 are controls only if it says so; of those above it does not matter.",
       "struct { uint32_t first, last; uint8_t kind; } graphemes[]",
       [(f"0x{a:04X}", f"0x{b:04X}", str(k)) for a, b, k in ranges(kinds, kinds.get)])

@@ -1,6 +1,8 @@
 /* The questions that a tokenizer answers about its tokens, opening a directory, and real vocabularies where they are there. */
 #include "support.h"
 
+#include "text/unicode.h"
+
 #include "base/fs.h"
 #include "convert/convert.h"
 #include "text/tokenizer_parts.h"
@@ -163,9 +165,23 @@ static void test_vocabularies(void **state)
     assert_true(found > 0);
 }
 
+/* U+0000 is a control like its neighbours: nothing joins it, neither from before nor from behind. */
+static void test_grapheme_of_nul(void **state)
+{
+    (void)state;
+    assert_int_equal(we_unicode_grapheme_end(we_str("\xD8\x80\0", 3), 0), 2); /* U+0600 joins what follows */
+    assert_int_equal(we_unicode_grapheme_end(we_str("\xD8\x80"
+                                                    "a",
+                                                    3),
+                                             0),
+                     3);
+    assert_int_equal(we_unicode_grapheme_end(we_str("\0\xCC\x80", 3), 0), 1); /* U+0300 joins what precedes */
+    assert_int_equal(we_unicode_grapheme_end(we_str("a\xCC\x80", 3), 0), 3);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tokens), cmocka_unit_test(test_open),
-                                       cmocka_unit_test(test_vocabularies)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_grapheme_of_nul), cmocka_unit_test(test_tokens),
+                                       cmocka_unit_test(test_open), cmocka_unit_test(test_vocabularies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
